@@ -1,0 +1,85 @@
+//! Conversion between element types, by way of a number wide enough for all of them.
+//!
+//! Two steps instead of one function for each of the 196 pairs: the program stays small, and
+//! conversions are bound by the disk.
+
+use super::Element;
+
+/// A number that holds any element's value without loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// An integer or boolean.
+    Integer(i128),
+    /// A real number.
+    Real(f64),
+    /// A complex number: real part, imaginary part.
+    Complex(f64, f64),
+}
+
+impl Number {
+    /// As an integer: truncated towards zero (then wrapped by the element), NaN as 0.
+    pub(super) fn to_integer(self) -> i128 {
+        match self {
+            Self::Integer(value) => value,
+            Self::Real(value) | Self::Complex(value, _) => value as i128,
+        }
+    }
+
+    /// As a real number: a complex number's imaginary part is dropped, as NumPy does with a warning.
+    pub(super) fn to_real(self) -> f64 {
+        match self {
+            Self::Integer(value) => value as f64,
+            Self::Real(value) | Self::Complex(value, _) => value,
+        }
+    }
+
+    pub(super) fn to_complex(self) -> (f64, f64) {
+        match self {
+            Self::Complex(re, im) => (re, im),
+            other => (other.to_real(), 0.0),
+        }
+    }
+}
+
+/// Converts each element of `from` into `to` as NumPy's `astype` does: integers wrap, reals are
+/// truncated towards zero, a complex number's imaginary part is dropped.
+///
+/// # Panics
+/// Where the lengths differ.
+pub fn cast_slice<T: Element, U: Element>(from: &[T], to: &mut [U]) {
+    assert_eq!(from.len(), to.len(), "cast between slices of one length");
+    for (from, to) in from.iter().zip(to) {
+        *to = U::from_number(from.to_number());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::{Bool, Complex32, f16};
+
+    fn cast<T: Element, U: Element>(value: T) -> U {
+        let mut out = [U::default()];
+        cast_slice(&[value], &mut out);
+        out[0]
+    }
+
+    #[test]
+    fn as_numpy_does() {
+        assert_eq!(cast::<i32, u8>(-1), 255);
+        assert_eq!(cast::<f64, i16>(-2.9), -2);
+        assert_eq!(cast::<u64, f32>(u64::MAX), 18_446_744_073_709_551_615.0);
+        assert_eq!(cast::<f32, Bool>(0.5), Bool::new(true));
+        assert_eq!(cast::<f64, Bool>(f64::NAN), Bool::new(true));
+        assert_eq!(cast::<Complex32, f64>(Complex32::new(1.5, 2.0)), 1.5);
+        assert_eq!(cast::<Complex32, Bool>(Complex32::new(0.0, 2.0)), Bool::new(true));
+        assert_eq!(cast::<Bool, f16>(Bool::new(true)), f16::ONE);
+        assert_eq!(cast::<u64, i64>(u64::MAX), -1);
+    }
+
+    #[test]
+    fn no_bits_are_lost_on_the_way_to_oneself() {
+        assert_eq!(cast::<i64, i64>(i64::MIN), i64::MIN);
+        assert_eq!(cast::<f32, f32>(-0.0).to_bits(), (-0.0f32).to_bits());
+    }
+}

@@ -1,0 +1,23 @@
+//! The vocabulary: what a matrix is, whatever holds it.
+//!
+//! Owns [`Shape`], [`Order`], [`DType`] and [`Element`], [`Selection`] and [`Digest`].
+//! Does no I/O and knows neither files nor stores.
+
+mod cast;
+mod digest;
+mod dtype;
+mod element;
+mod select;
+mod shape;
+
+pub use cast::{Number, cast_slice};
+pub use digest::{Digest, Digester};
+pub use dtype::DType;
+pub use element::{Bool, Element};
+pub use select::{Axis, AxisExpr, Picks, Selection};
+pub use shape::{Order, Shape};
+
+pub(crate) use dtype::dispatch;
+
+pub use half::f16;
+pub use num_complex::{Complex32, Complex64};

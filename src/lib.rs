@@ -1,0 +1,10 @@
+//! Matrices larger than memory behind one trait.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+#[cfg(target_endian = "big")]
+compile_error!("arraystore maps little-endian files in place and supports little-endian machines only");
+
+pub mod array;
+pub mod error;
+
+pub use error::{Error, ErrorKind, Result};
