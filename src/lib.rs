@@ -6,5 +6,9 @@ compile_error!("arraystore maps little-endian files in place and supports little
 
 pub mod array;
 pub mod error;
+#[cfg(feature = "program")]
+pub mod record;
+pub mod store;
+pub mod sys;
 
 pub use error::{Error, ErrorKind, Result};

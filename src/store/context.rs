@@ -1,0 +1,256 @@
+//! What a long operation runs in: how much memory it may take, how many threads, who hears of its
+//! progress and who may stop it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
+
+/// Memory that operations may take for themselves when nothing else is said: 256 MiB.
+const DEFAULT_BUDGET_BYTES: u64 = 256 << 20;
+
+/// What a process needs beside its operations' buffers, left free inside a memory limit.
+const LIMIT_MARGIN_BYTES: u64 = 32 << 20;
+
+/// How much memory operations may take for their own buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    requested_bytes: u64,
+    effective_bytes: u64,
+}
+
+impl Budget {
+    /// `requested_bytes`, but never more than ⅔ of (the memory limit set for this process − 32 MiB).
+    pub fn new(requested_bytes: u64) -> Self {
+        let ceiling = sys::memory_limit_bytes()
+            .map(|limit| limit.saturating_sub(LIMIT_MARGIN_BYTES) / 3 * 2)
+            .unwrap_or(u64::MAX);
+        Self { requested_bytes, effective_bytes: requested_bytes.min(ceiling) }
+    }
+
+    /// What was asked for.
+    pub fn requested_bytes(self) -> u64 {
+        self.requested_bytes
+    }
+
+    /// What operations keep to.
+    pub fn effective_bytes(self) -> u64 {
+        self.effective_bytes
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(DEFAULT_BUDGET_BYTES)
+    }
+}
+
+/// Hears how far an operation has come.
+pub trait Progress: Send + Sync {
+    /// A part named `what` begins, of `total` bytes.
+    fn begin(&self, what: &str, total: u64);
+    /// `bytes` more of the part are done.
+    fn advance(&self, bytes: u64);
+}
+
+/// A wish to stop, shared between who wishes and what runs.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks every operation that holds this to stop at its next step.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a long operation runs in. Cheap to clone; clones share the ledger, the cancel flag and the threads.
+#[derive(Clone)]
+pub struct Context {
+    budget: Budget,
+    reserved: Arc<AtomicU64>,
+    threads: usize,
+    pool: Arc<OnceLock<rayon::ThreadPool>>,
+    cancel: Cancel,
+    progress: Option<Arc<dyn Progress>>,
+}
+
+impl Context {
+    /// A context with `budget`, all cores, no progress shown.
+    pub fn new(budget: Budget) -> Self {
+        Self {
+            budget,
+            reserved: Arc::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            pool: Arc::default(),
+            cancel: Cancel::default(),
+            progress: None,
+        }
+    }
+
+    /// The same with `threads` threads (at least 1).
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self.pool = Arc::default();
+        self
+    }
+
+    /// The same, telling `progress`.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// The same, stopped by `cancel`.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The budget.
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// Bytes that may still be reserved.
+    pub fn available_bytes(&self) -> u64 {
+        self.budget.effective_bytes().saturating_sub(self.reserved.load(Ordering::Relaxed))
+    }
+
+    /// How many threads operations use.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Takes `bytes` of the budget until the reservation is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Budget`] where so much is not left; the error says how much would do.
+    pub fn reserve(&self, bytes: u64) -> Result<Reservation> {
+        let limit = self.budget.effective_bytes();
+        let taken = |reserved: u64| reserved.checked_add(bytes).filter(|&sum| sum <= limit);
+        match self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken) {
+            Ok(_) => Ok(Reservation { ledger: Arc::clone(&self.reserved), bytes }),
+            Err(reserved) => Err(Error::new(
+                ErrorKind::Budget,
+                "reserve memory",
+                format!(
+                    "the memory budget of {limit} bytes is too small: at least {} are needed",
+                    reserved.saturating_add(bytes)
+                ),
+            )
+            .hint("raise it with --memory, or Budget::new in a program")),
+        }
+    }
+
+    /// Runs `work`, whose parallel parts use this context's threads.
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        if self.threads == 1 {
+            return self.pool_of(1).install(work);
+        }
+        self.pool_of(self.threads).install(work)
+    }
+
+    fn pool_of(&self, threads: usize) -> &rayon::ThreadPool {
+        self.pool.get_or_init(|| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(|index| format!("arraystore-{index}"))
+                .build()
+                .expect("the system gives a process its threads")
+        })
+    }
+
+    /// Begins a part of the work named `what`, of `total` bytes.
+    pub fn begin(&self, what: &str, total: u64) {
+        if let Some(progress) = &self.progress {
+            progress.begin(what, total);
+        }
+    }
+
+    /// Says that `bytes` more are done, and asks whether to go on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] where a stop was asked for.
+    pub fn advance(&self, bytes: u64) -> Result<()> {
+        if let Some(progress) = &self.progress {
+            progress.advance(bytes);
+        }
+        if self.cancel.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "go on", "cancelled"));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new(Budget::default())
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("budget", &self.budget)
+            .field("reserved", &self.reserved)
+            .field("threads", &self.threads)
+            .field("cancel", &self.cancel)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A part of the budget, given back when dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    ledger: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// How many bytes are held.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.ledger.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_refuses_what_is_not_left_and_takes_back_what_is_dropped() {
+        let context = Context::new(Budget::new(100));
+        let first = context.reserve(60).unwrap();
+        let error = context.reserve(41).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Budget);
+        assert!(error.to_string().contains("101"), "{error}");
+        drop(first);
+        assert_eq!(context.reserve(100).unwrap().bytes(), 100);
+    }
+
+    #[test]
+    fn a_cancelled_context_stops_at_the_next_step() {
+        let cancel = Cancel::default();
+        let context = Context::default().with_cancel(cancel.clone());
+        context.advance(1).unwrap();
+        cancel.cancel();
+        assert_eq!(context.advance(1).unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+}

@@ -1,0 +1,145 @@
+//! Plans: how an access would be done, as data that can be printed, compared and tested without I/O.
+
+use std::fmt;
+
+use crate::array::Selection;
+
+/// The order in which a visit passes tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TileOrder {
+    /// Groups of whole columns from left to right (cut by rows only where one column exceeds the
+    /// budget: then each column's parts come one after another, from top to bottom).
+    Columns,
+    /// Groups of whole rows from top to bottom (cut by columns likewise).
+    Rows,
+    /// Whichever of the two costs less.
+    Any,
+}
+
+/// What is to be accessed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Read a selection.
+    Read(Selection),
+    /// Write a selection.
+    Write(Selection),
+    /// Visit everything once.
+    Visit(TileOrder),
+    /// Write every column, one after another.
+    FillColumns,
+}
+
+/// How an access is done: its steps in order, and what they move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// Bytes that the caller asked for.
+    pub bytes_requested: u64,
+    /// Memory that the steps take at once, beside the caller's own.
+    pub memory_bytes: u64,
+}
+
+/// One kind of work within a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub kind: StepKind,
+    /// How often.
+    pub times: u64,
+    /// Bytes read from the file or scratch file, over all times.
+    pub bytes_read: u64,
+    /// Bytes written to the file or scratch file, over all times.
+    pub bytes_written: u64,
+}
+
+/// The kinds of work that plans are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StepKind {
+    /// Touch only the wanted elements, in place: through a map or in memory.
+    StridedGather,
+    /// Write only the wanted elements, in place.
+    StridedScatter,
+    /// Read windows from front to back and pick the wanted elements out of each.
+    ScanGather,
+    /// Read each run of wanted bytes by itself, neighbours joined.
+    CoalescedRanges,
+    /// Write each run of bytes by itself.
+    CoalescedWrites,
+    /// Read windows, change some elements, write them back.
+    ReadModifyWrite,
+    /// Show whole windows as they lie.
+    Windows,
+    /// A pass over the file for each group of lines that the budget holds.
+    GroupedPasses,
+    /// Append columns to a scratch file, for what the budget does not hold.
+    LogColumns,
+    /// Transpose logged and held columns, block by block, into place.
+    TransposeBlocks,
+    /// Read the entries of the wanted compressed lines.
+    SliceLines,
+    /// Pass over every entry and keep the wanted ones.
+    ScanEntries,
+    /// Hold written entries in memory and scratch until `sync`.
+    StageEntries,
+    /// Merge staged entries with the file into a new one.
+    MergeEntries,
+}
+
+impl Plan {
+    /// Bytes read and written, over all steps.
+    pub fn bytes_moved(&self) -> u64 {
+        self.steps.iter().map(|step| step.bytes_read + step.bytes_written).sum()
+    }
+
+    /// Bytes moved for each byte asked for; 0 where nothing was asked for.
+    pub fn amplification(&self) -> f64 {
+        if self.bytes_requested == 0 { 0.0 } else { self.bytes_moved() as f64 / self.bytes_requested as f64 }
+    }
+}
+
+impl StepKind {
+    /// The step's name, as `explain` prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StridedGather => "strided gather",
+            Self::StridedScatter => "strided scatter",
+            Self::ScanGather => "sequential scan and gather",
+            Self::CoalescedRanges => "coalesced ranges",
+            Self::CoalescedWrites => "coalesced writes",
+            Self::ReadModifyWrite => "read, modify, write",
+            Self::Windows => "windows",
+            Self::GroupedPasses => "grouped passes",
+            Self::LogColumns => "log columns",
+            Self::TransposeBlocks => "transpose blocks",
+            Self::SliceLines => "slice lines",
+            Self::ScanEntries => "scan entries",
+            Self::StageEntries => "stage entries",
+            Self::MergeEntries => "merge entries",
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            writeln!(
+                f,
+                "{}. {} ×{}: reads {} B, writes {} B",
+                index + 1,
+                step.kind.name(),
+                step.times,
+                step.bytes_read,
+                step.bytes_written
+            )?;
+        }
+        write!(
+            f,
+            "asked for {} B, moves {} B ({:.2}×), holds {} B",
+            self.bytes_requested,
+            self.bytes_moved(),
+            self.amplification(),
+            self.memory_bytes
+        )
+    }
+}

@@ -1,0 +1,122 @@
+//! What a store holds and what it can do: facts, without I/O.
+
+use std::fmt;
+
+use crate::array::{DType, Order, Shape};
+
+/// A store's shape, element type and layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Rows and columns.
+    pub shape: Shape,
+    /// The element type.
+    pub dtype: DType,
+    /// How the elements lie.
+    pub layout: Layout,
+    /// The file's own shape where it is not two-dimensional: an N-D file is seen as its first axis × the
+    /// rest (C order) or the rest × its last axis (Fortran order), a 1-D file of N as N×1.
+    pub file_shape: Option<Vec<usize>>,
+}
+
+/// How the elements of a matrix lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Every element, in this order.
+    Dense(Order),
+    /// The non-zero elements, compressed along rows or columns.
+    Sparse(Compression),
+}
+
+impl Layout {
+    /// Whether whole columns lie together.
+    pub fn is_columnar(self) -> bool {
+        matches!(self, Self::Dense(Order::Fortran) | Self::Sparse(Compression::Csc))
+    }
+}
+
+/// `c`, `f`, `csr` or `csc`.
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dense(order) => order.fmt(f),
+            Self::Sparse(compression) => compression.fmt(f),
+        }
+    }
+}
+
+/// Along which axis a sparse matrix is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// Compressed sparse rows: each row's entries lie together.
+    Csr,
+    /// Compressed sparse columns.
+    Csc,
+}
+
+impl Compression {
+    /// (lines, positions in a line) of a matrix of `shape`: (rows, columns) for CSR.
+    pub fn split(self, shape: Shape) -> (usize, usize) {
+        match self {
+            Self::Csr => (shape.rows, shape.cols),
+            Self::Csc => (shape.cols, shape.rows),
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Csr => "csr",
+            Self::Csc => "csc",
+        })
+    }
+}
+
+/// The width of a sparse file's indices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IndexWidth {
+    /// 32 bits, signed, as SciPy prefers.
+    I32,
+    /// 64 bits, signed.
+    I64,
+}
+
+impl IndexWidth {
+    /// The narrowest width that holds every index of `shape` and every offset up to `nnz`.
+    pub fn fitting(shape: Shape, nnz: u64) -> Self {
+        let largest = (shape.rows as u64).max(shape.cols as u64).max(nnz);
+        if i32::try_from(largest).is_ok() { Self::I32 } else { Self::I64 }
+    }
+
+    /// Bytes an index takes.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::I32 => 4,
+            Self::I64 => 8,
+        }
+    }
+}
+
+/// What a store can do; only what is named can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    /// `write` and `column_writer` work.
+    pub write: bool,
+    /// What is written lands in the file's own bytes; otherwise `sync` replaces the file.
+    pub in_place: bool,
+    /// Reads of resident data copy nothing into the program's memory first.
+    pub mapped: bool,
+    /// Zeros take no space.
+    pub sparse: bool,
+    /// `sync` makes data durable; false for memory and copy-on-write.
+    pub durable: bool,
+}
+
+/// What a store's file amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Length of the file in bytes, as of the last sync.
+    pub bytes_on_disk: u64,
+    /// Stored elements: rows × columns for dense, entries for sparse, as of the last sync.
+    pub stored: u64,
+}

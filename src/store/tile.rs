@@ -1,0 +1,106 @@
+//! What a visit shows: a block of the matrix, dense or compressed.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use super::Compression;
+use crate::array::Element;
+
+/// A block of rows × columns, shown during a visit.
+#[derive(Debug, Clone)]
+pub struct Tile<'a, T> {
+    /// The rows that it covers.
+    pub rows: Range<usize>,
+    /// The columns that it covers.
+    pub cols: Range<usize>,
+    /// Its elements.
+    pub values: Values<'a, T>,
+}
+
+/// A tile's elements.
+#[derive(Debug, Clone)]
+pub enum Values<'a, T> {
+    /// All of them; rows or columns are contiguous, as the store found cheaper.
+    Dense(ArrayView2<'a, T>),
+    /// The entries of a sparse block.
+    Sparse(Compressed<'a, T>),
+}
+
+/// The entries of a sparse block, line by line: checked, sorted, without duplicates.
+#[derive(Debug, Clone)]
+pub struct Compressed<'a, T> {
+    /// Whether lines are rows (CSR) or columns (CSC).
+    pub compression: Compression,
+    /// For each line of the block and one more: where its entries begin in `indices` and `data`. Starts at 0.
+    pub offsets: &'a [usize],
+    /// Each entry's position in its line, counted from the tile's first column (CSR) or row (CSC).
+    pub indices: Indices<'a>,
+    /// Each entry's value; explicit zeros may occur.
+    pub data: &'a [T],
+}
+
+/// Positions in a line, in the file's own width.
+#[derive(Debug, Clone, Copy)]
+pub enum Indices<'a> {
+    /// 32 bits.
+    I32(&'a [i32]),
+    /// 64 bits.
+    I64(&'a [i64]),
+}
+
+impl Indices<'_> {
+    /// The position of entry `entry`.
+    #[inline]
+    pub fn at(&self, entry: usize) -> usize {
+        match self {
+            Self::I32(indices) => indices[entry] as usize,
+            Self::I64(indices) => indices[entry] as usize,
+        }
+    }
+}
+
+impl<T: Element> Compressed<'_, T> {
+    /// Number of lines.
+    pub fn lines(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Line `line`'s entries: (position in the line, value).
+    #[inline]
+    pub fn line(&self, line: usize) -> impl Iterator<Item = (usize, &T)> + '_ {
+        let range = self.offsets[line]..self.offsets[line + 1];
+        let from = range.start;
+        let data = &self.data[range];
+        data.iter().enumerate().map(move |(k, value)| (self.indices.at(from + k), value))
+    }
+
+    /// Every entry: (row, column) within the tile, and value.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
+        (0..self.lines()).flat_map(move |line| {
+            self.line(line).map(move |(position, &value)| match self.compression {
+                Compression::Csr => (line, position, value),
+                Compression::Csc => (position, line, value),
+            })
+        })
+    }
+}
+
+impl<T: Element> Tile<'_, T> {
+    /// Copies the tile, zeros included, into `out`, whose shape must be the tile's.
+    ///
+    /// # Panics
+    /// Where the shapes differ.
+    pub fn copy_to(&self, mut out: ArrayViewMut2<'_, T>) {
+        assert_eq!(out.dim(), (self.rows.len(), self.cols.len()), "the tile's shape");
+        match &self.values {
+            Values::Dense(block) => out.assign(block),
+            Values::Sparse(block) => {
+                out.fill(T::zeroed());
+                for (row, col, value) in block.entries() {
+                    out[(row, col)] = value;
+                }
+            }
+        }
+    }
+}

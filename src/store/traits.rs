@@ -1,0 +1,227 @@
+//! The contract: [`ArrayStore`] with those who implement it, [`ArrayStoreExt`] with those who use it.
+
+use std::fmt::Debug;
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis as NdAxis};
+
+use super::{Access, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, Values};
+use crate::array::{Axis, Digest, Digester, Element, Selection};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A matrix kept somewhere, of one element type.
+///
+/// For all implementations: cells never written read as zero; a buffer of another shape than the
+/// selection's is [`ErrorKind::ShapeMismatch`], an index outside the matrix
+/// [`ErrorKind::OutOfBounds`]; a write that failed leaves all other cells as they were; what was
+/// written is read back at once, and durable after [`ArrayStore::sync`]. Empty matrices are matrices.
+/// No implementation prints or times itself.
+pub trait ArrayStore: Debug + Send + Sync {
+    /// The element type.
+    type Elem: Element;
+
+    /// Shape, element type and layout.
+    fn spec(&self) -> &Spec;
+
+    /// What this store can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What its file amounts to.
+    fn stats(&self) -> Stats;
+
+    /// Copies the selected cells into `out`, whose shape must be the selection's.
+    ///
+    /// # Errors
+    /// Where the selection or shape does not fit, or reading fails.
+    fn read(&self, selection: &Selection, out: ArrayViewMut2<'_, Self::Elem>) -> Result<()>;
+
+    /// Sets the selected cells. Where an index is repeated, the last value stays.
+    ///
+    /// # Errors
+    /// Where the selection or shape does not fit, the store is read-only, or writing fails.
+    fn write(&mut self, selection: &Selection, values: ArrayView2<'_, Self::Elem>) -> Result<()>;
+
+    /// Shows every cell to `visitor` exactly once, in tiles that the context's budget holds.
+    ///
+    /// # Errors
+    /// Where reading fails, the budget is too small, the context is cancelled, or the visitor fails.
+    fn visit(
+        &self,
+        order: TileOrder,
+        visitor: &mut dyn FnMut(Tile<'_, Self::Elem>) -> Result<()>,
+        context: &Context,
+    ) -> Result<()>;
+
+    /// Begins to write columns in bulk, in any order, within the context's budget.
+    ///
+    /// # Errors
+    /// Where the store is read-only or the budget is too small.
+    fn column_writer<'a>(
+        &'a mut self,
+        context: &Context,
+    ) -> Result<Box<dyn ColumnWriter<Elem = Self::Elem> + 'a>>;
+
+    /// Makes everything written durable on the device, and only then returns `Ok`.
+    ///
+    /// # Errors
+    /// Where writing fails.
+    fn sync(&mut self) -> Result<()>;
+
+    /// How `access` would be done with this budget. No I/O.
+    ///
+    /// # Errors
+    /// Where a selection does not fit or the budget is too small.
+    fn plan(&self, access: &Access, context: &Context) -> Result<Plan>;
+}
+
+/// Takes columns in any order, singly or in groups, and brings them into place within a budget.
+///
+/// Columns given twice keep what came last; columns not given stay as they are. Dropped without
+/// [`ColumnWriter::finish`], what was given may or may not have arrived.
+pub trait ColumnWriter {
+    /// The element type.
+    type Elem: Element;
+
+    /// Takes the columns from `first` on: one for each column of `columns`, which has as many rows as
+    /// the matrix.
+    ///
+    /// # Errors
+    /// Where a column does not fit or writing fails.
+    fn write(&mut self, first: usize, columns: ArrayView2<'_, Self::Elem>) -> Result<()>;
+
+    /// Brings everything into place. Durable only after [`ArrayStore::sync`].
+    ///
+    /// # Errors
+    /// Where writing fails or the context is cancelled.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// What every store can do by way of [`ArrayStore`]. Nobody implements this.
+pub trait ArrayStoreExt: ArrayStore {
+    /// Column `index`.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn column(&self, index: usize) -> Result<Array1<Self::Elem>> {
+        Ok(self.select(&Selection::column(index))?.remove_axis(NdAxis(1)))
+    }
+
+    /// Row `index`.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn row(&self, index: usize) -> Result<Array1<Self::Elem>> {
+        Ok(self.select(&Selection::row(index))?.remove_axis(NdAxis(0)))
+    }
+
+    /// The block of these rows and columns.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn block(&self, rows: impl Into<Axis>, cols: impl Into<Axis>) -> Result<Array2<Self::Elem>> {
+        self.select(&Selection::block(rows, cols))
+    }
+
+    /// The selected cells, in memory.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn select(&self, selection: &Selection) -> Result<Array2<Self::Elem>> {
+        let shape = selection.shape(self.spec().shape)?;
+        let mut out = Array2::zeros_in((shape.rows, shape.cols))?;
+        self.read(selection, out.view_mut())?;
+        Ok(out)
+    }
+
+    /// The whole matrix, in memory.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn to_array(&self) -> Result<Array2<Self::Elem>> {
+        self.select(&Selection::all())
+    }
+
+    /// Sets column `index`.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::write`].
+    fn write_column(&mut self, index: usize, values: ArrayView1<'_, Self::Elem>) -> Result<()> {
+        self.write(&Selection::column(index), values.insert_axis(NdAxis(1)))
+    }
+
+    /// Fills every column in turn, from left to right, with what `source` makes of (column, buffer).
+    ///
+    /// # Errors
+    /// As [`ArrayStore::column_writer`], and whatever `source` fails with.
+    fn fill_columns(
+        &mut self,
+        context: &Context,
+        source: &mut dyn FnMut(usize, &mut [Self::Elem]) -> Result<()>,
+    ) -> Result<()> {
+        let shape = self.spec().shape;
+        let mut column = vec![Self::Elem::default(); shape.rows];
+        let mut writer = self.column_writer(context)?;
+        for index in 0..shape.cols {
+            source(index, &mut column)?;
+            let view = ArrayView2::from_shape((shape.rows, 1), &column).map_err(shape_error)?;
+            writer.write(index, view)?;
+        }
+        writer.finish()
+    }
+
+    /// The matrix's fingerprint, digest v1. Costs one pass over what is stored.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::visit`].
+    fn digest(&self, context: &Context) -> Result<Digest> {
+        let spec = self.spec();
+        let mut digester = Digester::new(spec.shape, spec.dtype);
+        let add = &mut |tile: Tile<'_, Self::Elem>| {
+            digester_add(&mut digester, &tile);
+            Ok(())
+        };
+        self.visit(TileOrder::Any, add, context)?;
+        Ok(digester.finish())
+    }
+}
+
+impl<S: ArrayStore + ?Sized> ArrayStoreExt for S {}
+
+/// Adds a tile's cells to a digest.
+pub(crate) fn digester_add<T: Element>(digester: &mut Digester, tile: &Tile<'_, T>) {
+    let (row, col) = (tile.rows.start, tile.cols.start);
+    match &tile.values {
+        Values::Dense(block) => digester.block(row, col, block.view()),
+        Values::Sparse(block) => {
+            for line in 0..block.lines() {
+                match block.compression {
+                    super::Compression::Csr => digester
+                        .row_entries(row + line, block.line(line).map(|(j, v)| (col + j, v))),
+                    super::Compression::Csc => digester
+                        .column_entries(col + line, block.line(line).map(|(i, v)| (row + i, v))),
+                }
+            }
+        }
+    }
+}
+
+fn shape_error(source: ndarray::ShapeError) -> Error {
+    Error::new(ErrorKind::ShapeMismatch, "shape", "").caused_by(source)
+}
+
+/// Arrays whose allocation can fail.
+trait ZerosIn: Sized {
+    fn zeros_in(dim: (usize, usize)) -> Result<Self>;
+}
+
+impl<T: Element> ZerosIn for Array2<T> {
+    fn zeros_in(dim: (usize, usize)) -> Result<Self> {
+        let len = crate::array::Shape::new(dim.0, dim.1).dense_bytes(size_of::<T>())? / size_of::<T>();
+        let mut values: Vec<T> = Vec::new();
+        values.try_reserve_exact(len).map_err(|source| {
+            Error::new(ErrorKind::Budget, "allocate", "not enough memory for the selected cells")
+                .caused_by(source)
+        })?;
+        values.resize(len, T::default());
+        Self::from_shape_vec(dim, values).map_err(shape_error)
+    }
+}
