@@ -103,9 +103,7 @@ impl Error {
     /// The same error, about the file at `path`. The innermost path stays: it is the most exact one.
     #[must_use]
     pub fn at(mut self, path: impl AsRef<Path>) -> Self {
-        self.0
-            .path
-            .get_or_insert_with(|| path.as_ref().to_path_buf());
+        self.0.path.get_or_insert_with(|| path.as_ref().to_path_buf());
         self
     }
 
@@ -176,10 +174,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 

@@ -121,10 +121,7 @@ impl Digester {
         let frame = mix64(self.shape.rows as u64 ^ GOLDEN);
         let frame = mix64(frame ^ self.shape.cols as u64);
         let frame = mix64(frame ^ self.dtype.code());
-        Digest([
-            mix64(self.lanes[0] ^ frame),
-            mix64(self.lanes[1] ^ frame.rotate_left(32)),
-        ])
+        Digest([mix64(self.lanes[0] ^ frame), mix64(self.lanes[1] ^ frame.rotate_left(32))])
     }
 
     /// Adds cells given as (key of the row, keys of the column, value).

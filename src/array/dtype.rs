@@ -142,20 +142,62 @@ macro_rules! dispatch {
     ($dtype:expr, $T:ident => $body:expr) => {{
         use $crate::array as a;
         match $dtype {
-            a::DType::Bool => { type $T = a::Bool; $body }
-            a::DType::I8 => { type $T = i8; $body }
-            a::DType::I16 => { type $T = i16; $body }
-            a::DType::I32 => { type $T = i32; $body }
-            a::DType::I64 => { type $T = i64; $body }
-            a::DType::U8 => { type $T = u8; $body }
-            a::DType::U16 => { type $T = u16; $body }
-            a::DType::U32 => { type $T = u32; $body }
-            a::DType::U64 => { type $T = u64; $body }
-            a::DType::F16 => { type $T = a::f16; $body }
-            a::DType::F32 => { type $T = f32; $body }
-            a::DType::F64 => { type $T = f64; $body }
-            a::DType::Complex64 => { type $T = a::Complex32; $body }
-            a::DType::Complex128 => { type $T = a::Complex64; $body }
+            a::DType::Bool => {
+                type $T = a::Bool;
+                $body
+            }
+            a::DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            a::DType::I16 => {
+                type $T = i16;
+                $body
+            }
+            a::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            a::DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            a::DType::U8 => {
+                type $T = u8;
+                $body
+            }
+            a::DType::U16 => {
+                type $T = u16;
+                $body
+            }
+            a::DType::U32 => {
+                type $T = u32;
+                $body
+            }
+            a::DType::U64 => {
+                type $T = u64;
+                $body
+            }
+            a::DType::F16 => {
+                type $T = a::f16;
+                $body
+            }
+            a::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            a::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            a::DType::Complex64 => {
+                type $T = a::Complex32;
+                $body
+            }
+            a::DType::Complex128 => {
+                type $T = a::Complex64;
+                $body
+            }
         }
     }};
 }

@@ -238,7 +238,9 @@ impl AxisExpr {
     /// [`ErrorKind::OutOfBounds`] for a single index out of range.
     pub fn resolve(&self, len: usize) -> Result<Axis> {
         if let [Term::Slice { .. }] = self.0[..] {
-            let Term::Slice { start, stop, step } = self.0[0] else { unreachable!("matched above") };
+            let Term::Slice { start, stop, step } = self.0[0] else {
+                unreachable!("matched above")
+            };
             let (start, stop) = clip(start, stop, len);
             return Ok(Axis::Range { start, stop, step });
         }

@@ -128,7 +128,9 @@ impl FromStr for Order {
             _ => Err(Error::new(
                 ErrorKind::InvalidArgument,
                 "parse",
-                format!("'{text}' is not an order: write c (rows together) or f (columns together)"),
+                format!(
+                    "'{text}' is not an order: write c (rows together) or f (columns together)"
+                ),
             )),
         }
     }

@@ -5,13 +5,44 @@
 //! nothing of workloads, measurements or the command line; prints and times nothing.
 
 mod context;
+mod memory;
 mod plan;
 mod spec;
 mod tile;
 mod traits;
 
 pub use context::{Budget, Cancel, Context, Progress, Reservation};
+pub use memory::MemoryStore;
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
 pub use spec::{Capabilities, Compression, IndexWidth, Layout, Spec, Stats};
 pub use tile::{Compressed, Indices, Tile, Values};
 pub use traits::{ArrayStore, ArrayStoreExt, ColumnWriter};
+
+use crate::array::Shape;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Checks that a buffer has the shape that an operation needs.
+pub(crate) fn check_shape(has: (usize, usize), needs: (usize, usize)) -> Result<()> {
+    if has == needs {
+        return Ok(());
+    }
+    let (has, needs) = (Shape::new(has.0, has.1), Shape::new(needs.0, needs.1));
+    Err(Error::new(
+        ErrorKind::ShapeMismatch,
+        "check shape",
+        format!("the values are {has} where {needs} is needed"),
+    ))
+}
+
+/// Checks that a group of whole columns from `first` on fits a matrix of `shape`.
+pub(crate) fn check_columns(shape: Shape, first: usize, dim: (usize, usize)) -> Result<()> {
+    check_shape(dim, (shape.rows, dim.1))?;
+    match first.checked_add(dim.1) {
+        Some(end) if end <= shape.cols => Ok(()),
+        _ => Err(Error::new(
+            ErrorKind::OutOfBounds,
+            "write columns",
+            format!("{} columns from {first} on do not fit in {} columns", dim.1, shape.cols),
+        )),
+    }
+}

@@ -94,7 +94,11 @@ impl Plan {
 
     /// Bytes moved for each byte asked for; 0 where nothing was asked for.
     pub fn amplification(&self) -> f64 {
-        if self.bytes_requested == 0 { 0.0 } else { self.bytes_moved() as f64 / self.bytes_requested as f64 }
+        if self.bytes_requested == 0 {
+            0.0
+        } else {
+            self.bytes_moved() as f64 / self.bytes_requested as f64
+        }
     }
 }
 

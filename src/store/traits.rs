@@ -215,7 +215,8 @@ trait ZerosIn: Sized {
 
 impl<T: Element> ZerosIn for Array2<T> {
     fn zeros_in(dim: (usize, usize)) -> Result<Self> {
-        let len = crate::array::Shape::new(dim.0, dim.1).dense_bytes(size_of::<T>())? / size_of::<T>();
+        let len =
+            crate::array::Shape::new(dim.0, dim.1).dense_bytes(size_of::<T>())? / size_of::<T>();
         let mut values: Vec<T> = Vec::new();
         values.try_reserve_exact(len).map_err(|source| {
             Error::new(ErrorKind::Budget, "allocate", "not enough memory for the selected cells")

@@ -58,11 +58,7 @@ pub trait Device: Debug + Send + Sync {
     ///
     /// # Errors
     /// Where the range lies outside the device or reading fails.
-    fn with(
-        &self,
-        range: Range<u64>,
-        visit: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()>;
+    fn with(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
 
     /// Copies the bytes from `offset` on into `out`.
     ///

@@ -1,0 +1,1 @@
+//! Clock, sampler and statistics. Knows no store.
