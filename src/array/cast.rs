@@ -1,9 +1,8 @@
-//! Conversion between element types, by way of a number wide enough for all of them.
+//! Conversion between element types as NumPy's `astype` makes it: integers wrap, reals are truncated
+//! towards zero, an imaginary part is dropped.
 //!
-//! Two steps instead of one function for each of the 196 pairs: the program stays small, and
-//! conversions are bound by the disk.
-
-use super::Element;
+//! By way of a number wide enough for all of them: two steps instead of a function for each of the 196
+//! pairs. The program stays small, and conversions are bound by the disk.
 
 /// A number that holds any element's value without loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,27 +40,12 @@ impl Number {
     }
 }
 
-/// Converts each element of `from` into `to` as NumPy's `astype` does: integers wrap, reals are
-/// truncated towards zero, a complex number's imaginary part is dropped.
-///
-/// # Panics
-/// Where the lengths differ.
-pub fn cast_slice<T: Element, U: Element>(from: &[T], to: &mut [U]) {
-    assert_eq!(from.len(), to.len(), "cast between slices of one length");
-    for (from, to) in from.iter().zip(to) {
-        *to = U::from_number(from.to_number());
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::array::{Bool, Complex32, f16};
+    use crate::array::{Bool, Complex32, Element, f16};
 
     fn cast<T: Element, U: Element>(value: T) -> U {
-        let mut out = [U::default()];
-        cast_slice(&[value], &mut out);
-        out[0]
+        U::from_number(value.to_number())
     }
 
     #[test]

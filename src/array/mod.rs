@@ -10,7 +10,7 @@ mod element;
 mod select;
 mod shape;
 
-pub use cast::{Number, cast_slice};
+pub use cast::Number;
 pub use digest::{Digest, Digester};
 pub use dtype::DType;
 pub use element::{Bool, Element};

@@ -94,7 +94,25 @@ pub enum Picks<'a> {
     List(&'a [usize]),
 }
 
-impl Picks<'_> {
+impl<'a> Picks<'a> {
+    /// The picks at `positions` among these.
+    ///
+    /// # Panics
+    /// Where `positions` reaches beyond [`Picks::len`].
+    pub fn part(&self, positions: std::ops::Range<usize>) -> Picks<'a> {
+        match *self {
+            Self::Range { start, step, count } => {
+                assert!(positions.end <= count, "positions {positions:?} of {count} picks");
+                Picks::Range {
+                    start: start + positions.start * step,
+                    step,
+                    count: positions.len(),
+                }
+            }
+            Self::List(indices) => Picks::List(&indices[positions]),
+        }
+    }
+
     /// How many indices are picked.
     pub fn len(&self) -> usize {
         match self {

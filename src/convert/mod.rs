@@ -1,1 +1,81 @@
-//! File → file out of core: order, dense ↔ sparse, element type, format. A thin layer on copying from store to store.
+//! File → file out of core: order, dense ↔ sparse, element type, format.
+//!
+//! A thin layer on copying from store to store: decides what the output is to be, creates it, and
+//! publishes it whole. Knows neither devices nor plans.
+
+use std::path::Path;
+
+use crate::array::{DType, Order};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{
+    AnyStore, Compression, Context, CreateOptions, FileKind, Io, Layout, OpenOptions, copy_any,
+};
+use crate::sys::Existing;
+
+/// What the output is to be; what is not said stays as in the input, as far as the format allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Target {
+    /// The order of a dense output.
+    pub order: Option<Order>,
+    /// The compression of a sparse output.
+    pub compression: Option<Compression>,
+    /// The element type.
+    pub dtype: Option<DType>,
+    /// What to do where the output exists.
+    pub existing: Existing,
+}
+
+/// Converts the file `input` to the file `output`, which appears under its name when it is whole and
+/// durable.
+///
+/// # Errors
+/// Where the input cannot be read, the target does not fit the output's extension, the output exists and
+/// is not to be replaced, no space is left, or the context is cancelled. Then no output appears.
+pub fn convert(
+    input: &Path,
+    output: &Path,
+    target: Target,
+    options: &OpenOptions,
+    context: &Context,
+) -> Result<()> {
+    let from = AnyStore::open(input, options)?;
+    let spec = from.spec();
+    let layout = output_layout(output, target, spec.layout)?;
+    // An N-D file keeps its shape where the order, and so the view of it as a matrix, stays the same.
+    let one_dimensional = spec.file_shape.as_ref().is_some_and(|shape| shape.len() < 2);
+    let file_shape =
+        spec.file_shape.clone().filter(|_| layout == spec.layout || one_dimensional);
+    let create = CreateOptions {
+        shape: spec.shape,
+        dtype: target.dtype.unwrap_or(spec.dtype),
+        layout,
+        io: Io::Positioned,
+        existing: target.existing,
+        file_shape,
+        context: context.clone(),
+    };
+    let mut to = AnyStore::create(output, &create)?;
+    context.begin("convert", spec.shape.dense_bytes(create.dtype.item_size())? as u64);
+    copy_any(&from, &mut to, context)?;
+    to.sync()
+}
+
+/// The output's layout: what is asked for, else the one that keeps rows or columns together as the
+/// input does.
+fn output_layout(output: &Path, target: Target, input: Layout) -> Result<Layout> {
+    let misfit = |reason: &'static str| {
+        Err(Error::new(ErrorKind::InvalidArgument, "convert", reason).at(output))
+    };
+    if FileKind::of(output) == FileKind::Npz {
+        if target.order.is_some() {
+            return misfit("an .npz file is sparse: it has a layout (csr, csc), not an order");
+        }
+        let natural = if input.is_columnar() { Compression::Csc } else { Compression::Csr };
+        return Ok(Layout::Sparse(target.compression.unwrap_or(natural)));
+    }
+    if target.compression.is_some() {
+        return misfit("a dense file has an order (c, f), not a layout; sparse files end in .npz");
+    }
+    let natural = if input.is_columnar() { Order::Fortran } else { Order::C };
+    Ok(Layout::Dense(target.order.unwrap_or(natural)))
+}

@@ -127,6 +127,24 @@ impl Context {
         self.budget.effective_bytes().saturating_sub(self.reserved.load(Ordering::Relaxed))
     }
 
+    /// A context for a part of an operation, with `numerator` ∕ `denominator` of what may still be
+    /// reserved. It has a ledger of its own: see [`Context::rest`].
+    #[must_use]
+    pub(crate) fn share(&self, numerator: u64, denominator: u64) -> Self {
+        self.limited_to(self.available_bytes() / denominator * numerator)
+    }
+
+    /// A context for the other part: what a share leaves.
+    #[must_use]
+    pub(crate) fn rest(&self, share: &Self) -> Self {
+        self.limited_to(self.available_bytes() - share.budget.effective_bytes())
+    }
+
+    fn limited_to(&self, effective_bytes: u64) -> Self {
+        let budget = Budget { requested_bytes: self.budget.requested_bytes, effective_bytes };
+        Self { budget, reserved: Arc::default(), ..self.clone() }
+    }
+
     /// How many threads operations use.
     pub fn threads(&self) -> usize {
         self.threads

@@ -4,19 +4,32 @@
 //! [`Context`] that long operations run in. All bytes pass through [`crate::sys`] devices. Knows
 //! nothing of workloads, measurements or the command line; prints and times nothing.
 
+mod any;
 mod context;
+mod copy;
+mod dense;
 mod memory;
+mod open;
 mod plan;
+mod reader;
+mod sparse;
+
 mod spec;
 mod tile;
 mod traits;
+mod verify;
 
+pub use any::{AnyElement, AnyStore};
 pub use context::{Budget, Cancel, Context, Progress, Reservation};
+pub use copy::{copy, copy_any};
+pub use dense::{DenseStore, MappedArray};
 pub use memory::MemoryStore;
+pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
 pub use spec::{Capabilities, Compression, IndexWidth, Layout, Spec, Stats};
 pub use tile::{Compressed, Indices, Tile, Values};
 pub use traits::{ArrayStore, ArrayStoreExt, ColumnWriter};
+pub use verify::{Difference, compare};
 
 use crate::array::Shape;
 use crate::error::{Error, ErrorKind, Result};
@@ -45,4 +58,8 @@ pub(crate) fn check_columns(shape: Shape, first: usize, dim: (usize, usize)) -> 
             format!("{} columns from {first} on do not fit in {} columns", dim.1, shape.cols),
         )),
     }
+}
+
+fn shape_error(source: ndarray::ShapeError) -> Error {
+    Error::new(ErrorKind::ShapeMismatch, "shape", "").caused_by(source)
 }

@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis as NdAxis};
 
-use super::{Access, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, Values};
+use super::{
+    Access, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, Values, shape_error,
+};
 use crate::array::{Axis, Digest, Digester, Element, Selection};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -39,6 +41,15 @@ pub trait ArrayStore: Debug + Send + Sync {
     /// # Errors
     /// Where the selection or shape does not fit, the store is read-only, or writing fails.
     fn write(&mut self, selection: &Selection, values: ArrayView2<'_, Self::Elem>) -> Result<()>;
+
+    /// Sets the cells that a tile covers: [`ArrayStore::write`] for what a visit showed. A sparse store
+    /// takes a sparse tile's entries without making it dense.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::write`].
+    fn write_tile(&mut self, tile: &Tile<'_, Self::Elem>, _context: &Context) -> Result<()> {
+        super::copy::write_tile_dense(self, tile)
+    }
 
     /// Shows every cell to `visitor` exactly once, in tiles that the context's budget holds.
     ///
@@ -202,10 +213,6 @@ pub(crate) fn digester_add<T: Element>(digester: &mut Digester, tile: &Tile<'_, 
             }
         }
     }
-}
-
-fn shape_error(source: ndarray::ShapeError) -> Error {
-    Error::new(ErrorKind::ShapeMismatch, "shape", "").caused_by(source)
 }
 
 /// Arrays whose allocation can fail.

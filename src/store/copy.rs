@@ -1,0 +1,255 @@
+//! Copying a matrix from store to store in bounded memory, as it is or converted to another type.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use super::{
+    AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Tile, TileOrder,
+    Values,
+};
+use crate::array::{Element, Number, Order};
+use crate::error::Result;
+use crate::with_store;
+
+/// Bytes of a block that is made dense or converted at a time.
+const PART_BYTES: usize = 4 << 20;
+
+/// Elements that are converted at a time, by way of a number that holds any of them.
+const PART_NUMBERS: usize = 1 << 16;
+
+/// Copies every cell of `from` to `to`, which has the same shape. Durable after `to` is synced.
+///
+/// # Errors
+/// [`crate::ErrorKind::ShapeMismatch`] where the shapes differ; else as reading and writing.
+pub fn copy<T: Element>(
+    from: &dyn ArrayStore<Elem = T>,
+    to: &mut dyn ArrayStore<Elem = T>,
+    context: &Context,
+) -> Result<()> {
+    let route = Route::new(from.spec(), to.spec(), context)?;
+    let mut sink = Sink::new(to, &route)?;
+    from.visit(route.order, &mut |tile| sink.put(&tile), &route.visiting)?;
+    sink.finish()
+}
+
+/// Copies every cell of `from` to `to`, converting each as NumPy's `astype` does where the element types
+/// differ.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_any(from: &AnyStore, to: &mut AnyStore, context: &Context) -> Result<()> {
+    if from.spec().dtype == to.spec().dtype {
+        return with_store!(from, from => copy_same(&**from, to, context));
+    }
+    let route = Route::new(from.spec(), to.spec(), context)?;
+    with_store!(to, to => {
+        let mut sink = Sink::new(&mut **to, &route)?;
+        visit_numbers(from, &route, &mut |tile| sink.put_numbers(&tile))?;
+        sink.finish()
+    })
+}
+
+/// [`copy`] to a store that is known to be of the same type.
+fn copy_same<T: AnyElement>(
+    from: &dyn ArrayStore<Elem = T>,
+    to: &mut AnyStore,
+    context: &Context,
+) -> Result<()> {
+    let to = T::of_any(to).expect("the caller compared the element types");
+    copy(from, to, context)
+}
+
+/// How a copy passes over its source, and how the budget is divided.
+struct Route {
+    order: TileOrder,
+    /// Whether whole columns go through the destination's column writer.
+    columns: bool,
+    visiting: Context,
+    writing: Context,
+}
+
+impl Route {
+    fn new(from: &Spec, to: &Spec, context: &Context) -> Result<Self> {
+        super::check_shape((from.shape.rows, from.shape.cols), (to.shape.rows, to.shape.cols))?;
+        // Rows are written as they come. Where only one side keeps columns together, the side that has to
+        // turn them gets most of the memory: a visit across the file's lines, or the column writer.
+        let (order, columns, visiting) = match to.layout {
+            Layout::Sparse(_) => (TileOrder::Any, false, context.share(1, 4)),
+            Layout::Dense(Order::Fortran) => (TileOrder::Columns, true, context.share(3, 4)),
+            Layout::Dense(Order::C) if from.layout.is_columnar() => {
+                (TileOrder::Columns, true, context.share(1, 4))
+            }
+            Layout::Dense(Order::C) => (TileOrder::Rows, false, context.share(1, 2)),
+        };
+        // A column that exceeds the budget comes in parts, which only cell-wise writing takes.
+        let item_bytes = from.dtype.item_size().max(to.dtype.item_size());
+        let column_bytes = to.shape.rows.saturating_mul(item_bytes) as u64;
+        let columns = columns && column_bytes <= visiting.available_bytes();
+        let writing = context.rest(&visiting);
+        Ok(Self { order, columns, visiting, writing })
+    }
+}
+
+/// Shows every tile of `from` as numbers, in parts of bounded size.
+fn visit_numbers(
+    from: &AnyStore,
+    route: &Route,
+    show: &mut dyn FnMut(Tile<'_, Number>) -> Result<()>,
+) -> Result<()> {
+    let axis = Axis(usize::from(route.columns));
+    with_store!(from, from => from.visit(
+        route.order,
+        &mut |tile| tile_numbers(&tile, axis, show),
+        &route.visiting,
+    ))
+}
+
+fn tile_numbers<T: Element>(
+    tile: &Tile<'_, T>,
+    axis: Axis,
+    show: &mut dyn FnMut(Tile<'_, Number>) -> Result<()>,
+) -> Result<()> {
+    match &tile.values {
+        Values::Sparse(block) => {
+            let data: Vec<Number> = block.data.iter().map(|value| value.to_number()).collect();
+            let Compressed { compression, offsets, indices, .. } = *block;
+            let block = Compressed { compression, offsets, indices, data: &data };
+            let values = Values::Sparse(block);
+            show(Tile { rows: tile.rows.clone(), cols: tile.cols.clone(), values })
+        }
+        Values::Dense(block) => {
+            let other = block.len_of(Axis(1 - axis.index())).max(1);
+            let step = (PART_NUMBERS / other).max(1);
+            for (index, part) in block.axis_chunks_iter(axis, step).enumerate() {
+                let numbers = part.map(|value| value.to_number());
+                let (mut rows, mut cols) = (tile.rows.clone(), tile.cols.clone());
+                let range = if axis == Axis(0) { &mut rows } else { &mut cols };
+                range.start += index * step;
+                range.end = range.start + part.len_of(axis);
+                show(Tile { rows, cols, values: Values::Dense(numbers.view()) })?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Where tiles go.
+enum Sink<'a, T: Element> {
+    /// Any tile, written where it belongs.
+    Cells(&'a mut dyn ArrayStore<Elem = T>, &'a Context),
+    /// Tiles of whole columns.
+    Columns(Box<dyn ColumnWriter<Elem = T> + 'a>),
+}
+
+impl<'a, T: Element> Sink<'a, T> {
+    fn new(to: &'a mut dyn ArrayStore<Elem = T>, route: &'a Route) -> Result<Self> {
+        Ok(if route.columns {
+            Self::Columns(to.column_writer(&route.writing)?)
+        } else {
+            Self::Cells(to, &route.writing)
+        })
+    }
+
+    fn put_numbers(&mut self, tile: &Tile<'_, Number>) -> Result<()> {
+        let (rows, cols) = (tile.rows.clone(), tile.cols.clone());
+        match &tile.values {
+            Values::Dense(block) => {
+                let block = block.map(|&number| T::from_number(number));
+                self.put(&Tile { rows, cols, values: Values::Dense(block.view()) })
+            }
+            Values::Sparse(block) => {
+                let data: Vec<T> = block.data.iter().map(|&number| T::from_number(number)).collect();
+                let Compressed { compression, offsets, indices, .. } = *block;
+                let block = Compressed { compression, offsets, indices, data: &data };
+                self.put(&Tile { rows, cols, values: Values::Sparse(block) })
+            }
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Columns(writer) => writer.finish(),
+            Self::Cells(..) => Ok(()),
+        }
+    }
+
+    fn put(&mut self, tile: &Tile<'_, T>) -> Result<()> {
+        match self {
+            Self::Cells(store, context) => store.write_tile(tile, context),
+            Self::Columns(writer) => {
+                tile.for_each_dense(Axis(1), PART_BYTES, &mut |_, cols, block| {
+                    writer.write(cols.start, block)
+                })
+            }
+        }
+    }
+}
+
+impl<T: Element> Tile<'_, T> {
+    /// Shows the tile as dense blocks of whole lines along `axis`: a dense tile as it is, a sparse one in
+    /// blocks of about `part_bytes`.
+    pub(super) fn for_each_dense(
+        &self,
+        axis: Axis,
+        part_bytes: usize,
+        show: &mut dyn FnMut(
+            std::ops::Range<usize>,
+            std::ops::Range<usize>,
+            ArrayView2<'_, T>,
+        ) -> Result<()>,
+    ) -> Result<()> {
+        if let Values::Dense(block) = &self.values {
+            return show(self.rows.clone(), self.cols.clone(), block.view());
+        }
+        let extents = [self.rows.len(), self.cols.len()];
+        let (lines, other) = (extents[axis.index()], extents[1 - axis.index()]);
+        let step = (part_bytes / size_of::<T>() / other.max(1)).max(1);
+        for from in (0..lines).step_by(step) {
+            let to = lines.min(from + step);
+            let (mut rows, mut cols) = (self.rows.clone(), self.cols.clone());
+            let range = if axis == Axis(0) { &mut rows } else { &mut cols };
+            *range = range.start + from..range.start + to;
+            let mut block = Array2::from_elem((rows.len(), cols.len()), T::default());
+            self.copy_part(axis, from..to, block.view_mut());
+            show(rows, cols, block.view())?;
+        }
+        Ok(())
+    }
+
+    /// Copies some lines along `axis`, counted from the tile's first, into `out`, which is all zero.
+    fn copy_part(
+        &self,
+        axis: Axis,
+        lines: std::ops::Range<usize>,
+        mut out: ndarray::ArrayViewMut2<'_, T>,
+    ) {
+        match &self.values {
+            Values::Dense(block) => {
+                out.assign(&block.slice_axis(axis, ndarray::Slice::from(lines)));
+            }
+            Values::Sparse(block) => {
+                let along = Axis(usize::from(block.compression == super::Compression::Csc));
+                let range = if along == axis { lines.clone() } else { 0..block.lines() };
+                for line in range {
+                    for (position, &value) in block.line(line) {
+                        let mut at = [position; 2];
+                        at[along.index()] = line;
+                        if lines.contains(&at[axis.index()]) {
+                            at[axis.index()] -= lines.start;
+                            out[at] = value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes a tile as dense blocks: what stores do that have no better way.
+pub(super) fn write_tile_dense<T: Element, S: ArrayStore<Elem = T> + ?Sized>(
+    store: &mut S,
+    tile: &Tile<'_, T>,
+) -> Result<()> {
+    tile.for_each_dense(Axis(0), PART_BYTES, &mut |rows, cols, block| {
+        store.write(&crate::array::Selection::block(rows, cols), block)
+    })
+}

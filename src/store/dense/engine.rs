@@ -1,0 +1,421 @@
+//! Reading and writing cells of a dense file, by item size: the element type is erased here.
+//!
+//! Owns the device and carries out plans on it. The same code runs over every kind of device.
+
+use std::ops::Range;
+
+use super::geometry::Geometry;
+use super::kernel::{self, Block, BlockOrder, Lines};
+use super::plan::{GAP_BYTES, ReadKind, ReadPlan, Window, window_bytes, window_memory};
+use crate::array::Picks;
+use crate::error::Result;
+use crate::store::{Context, Plan, Step, StepKind};
+use crate::sys::{Advice, Device, DeviceKind};
+
+/// Pieces in which long copies are made, so that progress shows and a wish to stop is heard.
+const COPY_BYTES: usize = 16 << 20;
+
+/// How many ranges are asked for ahead of use.
+const PREFETCH_RANGES: usize = 1024;
+
+/// Work below this many bytes is not worth another thread's wake-up.
+const THREADED_BYTES: usize = 1 << 20;
+
+/// Lines of items on a device.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub device: Box<dyn Device>,
+    pub geometry: Geometry,
+    /// Bytes of the unit to be reversed where the file is of the other byte order; 1 where it is native.
+    pub swap_unit: usize,
+}
+
+/// Runs `work` on the context's threads where it moves enough to pay.
+pub(super) fn on_threads<R: Send>(context: &Context, bytes: usize, work: impl FnOnce() -> R + Send) -> R {
+    if bytes >= THREADED_BYTES { context.install(work) } else { work() }
+}
+
+impl Engine {
+    /// The plan for reading `positions` of `lines` into a block in `order`.
+    pub(super) fn plan_read<'a>(
+        &self,
+        lines: Picks<'a>,
+        positions: &Picks<'_>,
+        order: BlockOrder,
+        context: &Context,
+    ) -> ReadPlan<'a> {
+        let available = context.available_bytes();
+        ReadPlan::new(self.geometry, self.device.kind(), lines, positions, order, available)
+    }
+
+    /// Copies `positions` of `lines` into `block`.
+    pub(super) fn read(
+        &self,
+        lines: Picks<'_>,
+        positions: &Picks<'_>,
+        block: &mut Block<'_>,
+        context: &Context,
+    ) -> Result<()> {
+        if lines.is_empty() || positions.is_empty() {
+            return Ok(());
+        }
+        let plan = self.plan_read(lines, positions, block.order, context);
+        let _memory = context.reserve(plan.memory_bytes())?;
+        if lines.len() > 1 {
+            self.device.advise(if plan.scattered { Advice::Random } else { Advice::Sequential });
+        }
+        match plan.kind {
+            ReadKind::Direct => self.read_direct(&plan, lines, positions, block, context)?,
+            ReadKind::Scan => self.read_scan(&plan, positions, block, context)?,
+            ReadKind::Ranges => self.read_ranges(&plan, positions, block, context)?,
+        }
+        if self.swap_unit > 1 {
+            kernel::swap_bytes(self.swap_unit, block.bytes);
+        }
+        Ok(())
+    }
+
+    /// Runs of the file that are runs of the block: copied without a stop between.
+    fn read_direct(
+        &self,
+        plan: &ReadPlan<'_>,
+        lines: Picks<'_>,
+        positions: &Picks<'_>,
+        block: &mut Block<'_>,
+        context: &Context,
+    ) -> Result<()> {
+        let run = positions.as_run().expect("a direct plan is made for a run of positions only");
+        if let Some(lines) = lines.as_run().filter(|_| run.len() == self.geometry.line_items) {
+            let start = self.geometry.offset(lines.start, 0);
+            for (index, piece) in block.bytes.chunks_mut(COPY_BYTES).enumerate() {
+                self.device.read_into(start + (index * COPY_BYTES) as u64, piece)?;
+                context.advance(piece.len() as u64)?;
+            }
+            return Ok(());
+        }
+        let row_bytes = run.len() * self.geometry.item_bytes;
+        for first in (0..lines.len()).step_by(PREFETCH_RANGES) {
+            let batch = first..lines.len().min(first + PREFETCH_RANGES);
+            let part = |ordinal| self.geometry.part_range(plan.pick(ordinal).1, run.clone());
+            if plan.scattered && batch.len() > 1 {
+                self.device.prefetch(&batch.clone().map(part).collect::<Vec<_>>());
+            }
+            for ordinal in batch.clone() {
+                let place = plan.pick(ordinal).0;
+                let out = &mut block.bytes[place * row_bytes..(place + 1) * row_bytes];
+                self.device.read_into(part(ordinal).start, out)?;
+            }
+            context.advance((batch.len() * row_bytes) as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Windows of several lines, the wanted items gathered out of each.
+    fn read_scan(
+        &self,
+        plan: &ReadPlan<'_>,
+        positions: &Picks<'_>,
+        block: &mut Block<'_>,
+        context: &Context,
+    ) -> Result<()> {
+        let segment = plan.segments[0].clone();
+        let mut shifted = Vec::new();
+        let picks = shift(positions, segment.start, &mut shifted);
+        let mut windows = plan.windows(segment.clone()).peekable();
+        let mut ahead = Ahead::default();
+        while let Some(window) = windows.next() {
+            if plan.scattered {
+                ahead.prefetch(self, plan, &segment, &window);
+            } else if let Some(next) = windows.peek() {
+                self.device.prefetch(std::slice::from_ref(&next.bytes));
+            }
+            self.gather_window(plan, &window, &segment, &picks, block, context)?;
+            context.advance(window.bytes.end - window.bytes.start)?;
+        }
+        Ok(())
+    }
+
+    /// Gathers what is wanted out of one window, whose lines begin at `segment.start`.
+    fn gather_window(
+        &self,
+        plan: &ReadPlan<'_>,
+        window: &Window,
+        segment: &Range<usize>,
+        picks: &Picks<'_>,
+        block: &mut Block<'_>,
+        context: &Context,
+    ) -> Result<()> {
+        let item_bytes = self.geometry.item_bytes;
+        let wanted = window.ordinals.len() * picks.len() * item_bytes;
+        self.device.with(window.bytes.clone(), &mut |bytes| {
+            if let Some(stride) = plan.even_stride() {
+                let lines = Lines { offset: 0, stride, count: window.ordinals.len() };
+                let at = window.ordinals.start;
+                on_threads(context, wanted, || {
+                    kernel::gather(item_bytes, bytes, lines, picks, block, at);
+                });
+                return Ok(());
+            }
+            for ordinal in window.ordinals.clone() {
+                let (place, line) = plan.pick(ordinal);
+                let offset = self.geometry.offset(line, segment.start) - window.bytes.start;
+                let lines = Lines { offset: offset as usize, stride: 0, count: 1 };
+                kernel::gather(item_bytes, bytes, lines, picks, block, place);
+            }
+            Ok(())
+        })
+    }
+
+    /// Each segment of each line by itself.
+    fn read_ranges(
+        &self,
+        plan: &ReadPlan<'_>,
+        positions: &Picks<'_>,
+        block: &mut Block<'_>,
+        context: &Context,
+    ) -> Result<()> {
+        let members = members(&plan.segments, positions);
+        let item_bytes = self.geometry.item_bytes;
+        for ordinal in 0..block.lines {
+            let (place, line) = plan.pick(ordinal);
+            let part = |segment: &Range<usize>| self.geometry.part_range(line, segment.clone());
+            let ranges: Vec<_> = plan.segments.iter().map(part).collect();
+            self.device.prefetch(&ranges);
+            for ((segment, range), members) in plan.segments.iter().zip(ranges).zip(&members) {
+                self.device.with(range, &mut |bytes| {
+                    for &(position, column) in members {
+                        let item = match block.order {
+                            BlockOrder::AsFile => place * block.positions + column,
+                            BlockOrder::Across => column * block.lines + place,
+                        };
+                        let from = (position - segment.start) * item_bytes;
+                        block.bytes[item * item_bytes..(item + 1) * item_bytes]
+                            .copy_from_slice(&bytes[from..from + item_bytes]);
+                    }
+                    Ok(())
+                })?;
+            }
+            context.advance((positions.len() * item_bytes) as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Sets `positions` of `lines` to `values`, which hold line after line of them. Where a line or
+    /// position is picked twice, the last value stays.
+    pub(super) fn write(
+        &mut self,
+        lines: Picks<'_>,
+        positions: &Picks<'_>,
+        values: &[u8],
+        context: &Context,
+    ) -> Result<()> {
+        if lines.is_empty() || positions.is_empty() {
+            return Ok(());
+        }
+        match self.write_kind(lines, positions, context) {
+            WriteKind::Windows => return self.write_windows(lines, positions, values, context),
+            WriteKind::Items => return self.write_items(lines, positions, values, context),
+            WriteKind::Runs => {}
+        }
+        let first = positions.at(0);
+        let line_bytes = positions.len() * self.geometry.item_bytes;
+        if let Some(lines) = lines.as_run().filter(|_| line_bytes == self.geometry.line_bytes()) {
+            return self.write_run(self.geometry.offset(lines.start, 0), values, context);
+        }
+        for (line, values) in lines.iter().zip(values.chunks_exact(line_bytes)) {
+            self.write_run(self.geometry.offset(line, first), values, context)?;
+        }
+        Ok(())
+    }
+
+    /// What [`Engine::write`] would move.
+    pub(super) fn describe_write(
+        &self,
+        lines: Picks<'_>,
+        positions: &Picks<'_>,
+        context: &Context,
+    ) -> Plan {
+        let item_bytes = self.geometry.item_bytes;
+        let line_bytes = (positions.len() * item_bytes) as u64;
+        let requested = lines.len() as u64 * line_bytes;
+        let kind = self.device.kind();
+        let span_bytes = (positions.span().len() * item_bytes) as u64;
+        let step = |kind, times, bytes_read, bytes_written| Step { kind, times, bytes_read, bytes_written };
+        let (step, memory_bytes) = match self.write_kind(lines, positions, context) {
+            WriteKind::Runs => {
+                let joined = lines.as_run().is_some() && line_bytes == self.geometry.line_bytes() as u64;
+                let times = if joined { 1 } else { lines.len() as u64 };
+                (step(StepKind::CoalescedWrites, times, 0, requested), 0)
+            }
+            WriteKind::Items => {
+                let times = (lines.len() * positions.len()) as u64;
+                (step(StepKind::CoalescedWrites, times, 0, requested), 0)
+            }
+            WriteKind::Windows if kind == DeviceKind::Positioned => {
+                let window = window_bytes(kind, context.available_bytes());
+                let moved = match lines {
+                    Picks::Range { step, count, .. } if count > 0 => {
+                        let stride = (step * self.geometry.line_bytes()) as u64;
+                        let gap = stride.saturating_sub(span_bytes);
+                        if gap <= GAP_BYTES { (count as u64 - 1) * stride + span_bytes } else { count as u64 * span_bytes }
+                    }
+                    _ => lines.len() as u64 * span_bytes,
+                };
+                let times = moved.div_ceil(window.max(1));
+                (step(StepKind::ReadModifyWrite, times, moved, moved), window)
+            }
+            WriteKind::Windows => (step(StepKind::StridedScatter, 1, 0, requested), 0),
+        };
+        Plan { steps: vec![step], bytes_requested: requested, memory_bytes }
+    }
+
+    /// How `positions` of `lines` are written.
+    fn write_kind(&self, lines: Picks<'_>, positions: &Picks<'_>, context: &Context) -> WriteKind {
+        let item_bytes = self.geometry.item_bytes;
+        let line_bytes = (positions.len() * item_bytes) as u64;
+        if let Some(run) = positions.as_run() {
+            let joined = run.len() == self.geometry.line_items && lines.as_run().is_some();
+            if joined || line_bytes > GAP_BYTES || lines.len() == 1 {
+                return WriteKind::Runs;
+            }
+        }
+        let longest = window_bytes(self.device.kind(), context.available_bytes());
+        let span_bytes = (positions.span().len() * item_bytes) as u64;
+        if span_bytes > longest || span_bytes > GAP_BYTES.max(4 * line_bytes) {
+            return WriteKind::Items;
+        }
+        WriteKind::Windows
+    }
+
+    fn write_run(&mut self, offset: u64, bytes: &[u8], context: &Context) -> Result<()> {
+        for (index, piece) in bytes.chunks(COPY_BYTES).enumerate() {
+            self.device.write_at(offset + (index * COPY_BYTES) as u64, piece)?;
+            context.advance(piece.len() as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Windows of evenly spaced lines, or single lines, changed in place.
+    fn write_windows(
+        &mut self,
+        lines: Picks<'_>,
+        positions: &Picks<'_>,
+        values: &[u8],
+        context: &Context,
+    ) -> Result<()> {
+        let kind = self.device.kind();
+        let longest = window_bytes(kind, context.available_bytes());
+        let span = positions.span();
+        let item_bytes = self.geometry.item_bytes;
+        let span_bytes = (span.len() * item_bytes) as u64;
+        let line_bytes = positions.len() * item_bytes;
+        let _memory = context.reserve(window_memory(kind, longest))?;
+        let mut shifted = Vec::new();
+        let picks = shift(positions, span.start, &mut shifted);
+        let mut from = 0;
+        while from < lines.len() {
+            let mut batch = Lines { offset: 0, stride: 0, count: 1 };
+            if let Picks::Range { step, .. } = lines {
+                batch.stride = step * self.geometry.line_bytes();
+                let gap = (batch.stride as u64).saturating_sub(span_bytes);
+                if batch.stride > 0 && (kind != DeviceKind::Positioned || gap <= GAP_BYTES) {
+                    let more = usize::try_from((longest - span_bytes) / batch.stride as u64);
+                    batch.count += more.unwrap_or(usize::MAX).min(lines.len() - from - 1);
+                }
+            }
+            let first = self.geometry.part_range(lines.at(from), span.clone());
+            let last = self.geometry.part_range(lines.at(from + batch.count - 1), span.clone());
+            let values = &values[from * line_bytes..(from + batch.count) * line_bytes];
+            self.device.update(first.start..last.end, &mut |bytes| {
+                kernel::scatter(item_bytes, bytes, batch, &picks, values);
+                Ok(())
+            })?;
+            from += batch.count;
+            context.advance(last.end - first.start)?;
+        }
+        Ok(())
+    }
+
+    /// Item by item: for positions so far apart that nothing between them should be touched.
+    fn write_items(
+        &mut self,
+        lines: Picks<'_>,
+        positions: &Picks<'_>,
+        values: &[u8],
+        context: &Context,
+    ) -> Result<()> {
+        let item_bytes = self.geometry.item_bytes;
+        for (line, values) in lines.iter().zip(values.chunks_exact(positions.len() * item_bytes)) {
+            for (position, value) in positions.iter().zip(values.chunks_exact(item_bytes)) {
+                self.device.write_at(self.geometry.offset(line, position), value)?;
+            }
+            context.advance(values.len() as u64)?;
+        }
+        Ok(())
+    }
+}
+
+/// How cells are written.
+enum WriteKind {
+    /// Runs of bytes.
+    Runs,
+    /// Windows of which some items are changed.
+    Windows,
+    /// Item by item.
+    Items,
+}
+
+/// The same picks, counted from `origin`.
+fn shift<'a>(picks: &Picks<'_>, origin: usize, shifted: &'a mut Vec<usize>) -> Picks<'a> {
+    match *picks {
+        Picks::Range { start, step, count } => {
+            Picks::Range { start: start.saturating_sub(origin), step, count }
+        }
+        Picks::List(list) => {
+            shifted.extend(list.iter().map(|position| position - origin));
+            Picks::List(shifted)
+        }
+    }
+}
+
+/// For each segment, the wanted positions in it: (position, place among the picks).
+fn members(segments: &[Range<usize>], positions: &Picks<'_>) -> Vec<Vec<(usize, usize)>> {
+    let mut members = vec![Vec::new(); segments.len()];
+    for (place, position) in positions.iter().enumerate() {
+        let segment = segments.partition_point(|segment| segment.end <= position);
+        members[segment].push((position, place));
+    }
+    members
+}
+
+/// What was asked for ahead of a scattered scan.
+#[derive(Default)]
+struct Ahead {
+    /// The ordinal up to which ranges were asked for.
+    until: usize,
+}
+
+impl Ahead {
+    /// Asks for the next lines' ranges, once those asked for before are used up.
+    fn prefetch(
+        &mut self,
+        engine: &Engine,
+        plan: &ReadPlan<'_>,
+        segment: &Range<usize>,
+        window: &Window,
+    ) {
+        if window.ordinals.end <= self.until {
+            return;
+        }
+        let lines = plan.line_count();
+        let from = self.until.max(window.ordinals.start);
+        let to = lines.min(window.ordinals.end.max(from + PREFETCH_RANGES));
+        for first in (from..to).step_by(PREFETCH_RANGES) {
+            let ranges: Vec<_> = (first..to.min(first + PREFETCH_RANGES))
+                .map(|ordinal| engine.geometry.part_range(plan.pick(ordinal).1, segment.clone()))
+                .collect();
+            engine.device.prefetch(&ranges);
+        }
+        self.until = to;
+    }
+}

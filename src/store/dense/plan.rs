@@ -1,0 +1,340 @@
+//! Which bytes of a dense file an access moves, and in what pieces: decided without I/O.
+//!
+//! A read is one of three: direct (runs copied straight into the caller's block), a scan (windows of
+//! several lines, the wanted items gathered out of each) or ranges (each wanted stretch by itself). The
+//! choice follows from the gaps between what is wanted and from how the device moves bytes.
+
+use std::ops::Range;
+
+use super::geometry::Geometry;
+use super::kernel::BlockOrder;
+use crate::array::Picks;
+use crate::store::{Plan, Step, StepKind};
+use crate::sys::DeviceKind;
+
+/// Wanted bytes closer than this are read in one go: passing over so many costs less than another call
+/// or another random read.
+pub(super) const GAP_BYTES: u64 = 32 << 10;
+
+/// Windows of a map, or of memory: they cost no memory of our own, only steps of progress.
+const MAPPED_WINDOW_BYTES: u64 = 64 << 20;
+
+/// Windows of positioned I/O: beyond a few MiB a longer read is no faster, and this much still fits the
+/// last-level cache between the read and the gather.
+const POSITIONED_WINDOW_BYTES: u64 = 8 << 20;
+
+/// Bytes of the unit in which a map moves data.
+const PAGE_BYTES: u64 = 4096;
+
+/// How a device's windows are cut, given the memory that is free.
+pub(super) fn window_bytes(kind: DeviceKind, available_bytes: u64) -> u64 {
+    match kind {
+        DeviceKind::Mapped | DeviceKind::Memory => MAPPED_WINDOW_BYTES,
+        DeviceKind::Positioned => (available_bytes / 4).clamp(16, POSITIONED_WINDOW_BYTES),
+    }
+}
+
+/// The memory that one window of `bytes` takes: a device that lends its bytes takes none.
+pub(super) fn window_memory(kind: DeviceKind, bytes: u64) -> u64 {
+    if kind == DeviceKind::Positioned { bytes } else { 0 }
+}
+
+/// How the wanted items are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadKind {
+    /// Runs of the file are runs of the block.
+    Direct,
+    /// Windows of evenly spaced lines, gathered.
+    Scan,
+    /// Each segment of each line.
+    Ranges,
+}
+
+/// A read of some positions of some lines.
+#[derive(Debug)]
+pub(super) struct ReadPlan<'a> {
+    pub kind: ReadKind,
+    geometry: Geometry,
+    device: DeviceKind,
+    lines: Picks<'a>,
+    /// For a list of lines: its positions, by line from front to back. Empty for a range.
+    by_line: Vec<usize>,
+    /// Stretches of positions that are read in one go, from front to back.
+    pub segments: Vec<Range<usize>>,
+    pub window_bytes: u64,
+    /// Whether so much lies between what is wanted that read-ahead would be waste.
+    pub scattered: bool,
+}
+
+/// One contiguous stretch of the file, and which of the wanted lines it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Ordinals in line order: see [`ReadPlan::pick`].
+    pub ordinals: Range<usize>,
+    /// The bytes, from the first line's first wanted byte to the last line's last.
+    pub bytes: Range<u64>,
+}
+
+impl<'a> ReadPlan<'a> {
+    /// Plans a read of `positions` of `lines` into a block in `order`.
+    pub(super) fn new(
+        geometry: Geometry,
+        device: DeviceKind,
+        lines: Picks<'a>,
+        positions: &Picks<'_>,
+        order: BlockOrder,
+        available_bytes: u64,
+    ) -> Self {
+        let window_bytes = window_bytes(device, available_bytes);
+        let by_line = match lines {
+            Picks::Range { .. } => Vec::new(),
+            Picks::List(list) => {
+                let mut by_line: Vec<usize> = (0..list.len()).collect();
+                by_line.sort_by_key(|&ordinal| list[ordinal]);
+                by_line
+            }
+        };
+        let segments = segments(positions, geometry.item_bytes as u64, window_bytes);
+        let span = positions.span();
+        let unwanted = line_distance(&lines, geometry.line_bytes() as u64)
+            .saturating_sub((span.len() * geometry.item_bytes) as u64);
+        let scattered = segments.len() > 1 || unwanted > GAP_BYTES;
+        let run = positions.as_run().filter(|_| order == BlockOrder::AsFile);
+        let direct = run.is_some_and(|run| {
+            // A short run of every line is cheaper gathered from windows than copied by a call each.
+            (run.len() == geometry.line_items && lines.as_run().is_some())
+                || device != DeviceKind::Positioned
+                || unwanted > GAP_BYTES
+        });
+        let kind = match segments.len() {
+            _ if direct => ReadKind::Direct,
+            0 | 1 => ReadKind::Scan,
+            _ => ReadKind::Ranges,
+        };
+        Self { kind, geometry, device, lines, by_line, segments, window_bytes, scattered }
+    }
+
+    /// The place in the caller's block, and the line, of the `ordinal`-th wanted line from the file's front.
+    pub(super) fn pick(&self, ordinal: usize) -> (usize, usize) {
+        let place = self.by_line.get(ordinal).copied().unwrap_or(ordinal);
+        (place, self.lines.at(place))
+    }
+
+    /// How many lines are wanted.
+    pub(super) fn line_count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The lines' distance in bytes where they are evenly spaced.
+    pub(super) fn even_stride(&self) -> Option<usize> {
+        match self.lines {
+            Picks::Range { step, .. } => Some(step * self.geometry.line_bytes()),
+            Picks::List(_) => None,
+        }
+    }
+
+    /// The stretches of the file to read for `segment`, from front to back.
+    pub(super) fn windows(&self, segment: Range<usize>) -> impl Iterator<Item = Window> + '_ {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let count = self.lines.len();
+            if from >= count {
+                return None;
+            }
+            let part = |ordinal| self.geometry.part_range(self.pick(ordinal).1, segment.clone());
+            let mut bytes = part(from);
+            let mut to = from + 1;
+            if let Some(stride) = self.even_stride().filter(|&stride| stride > 0) {
+                let gap = (stride as u64).saturating_sub(bytes.end - bytes.start);
+                if self.device != DeviceKind::Positioned || gap <= GAP_BYTES {
+                    let room = self.window_bytes.saturating_sub(bytes.end - bytes.start);
+                    to += usize::try_from(room / stride as u64).unwrap_or(usize::MAX).min(count - to);
+                    bytes.end = part(to - 1).end;
+                }
+            } else {
+                while to < count {
+                    let next = part(to);
+                    if next.end - bytes.start > self.window_bytes
+                        || next.start.saturating_sub(bytes.end) > GAP_BYTES
+                    {
+                        break;
+                    }
+                    bytes.end = bytes.end.max(next.end);
+                    to += 1;
+                }
+            }
+            let ordinals = from..to;
+            from = to;
+            Some(Window { ordinals, bytes })
+        })
+    }
+
+    /// The memory that carrying this out takes.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let longest = self.segments.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        let one_line = (longest * self.geometry.item_bytes) as u64;
+        match self.kind {
+            ReadKind::Direct => 0,
+            ReadKind::Scan | ReadKind::Ranges => {
+                window_memory(self.device, self.window_bytes.max(one_line))
+            }
+        }
+    }
+
+    /// The plan as its user sees it.
+    pub(super) fn describe(&self, positions: &Picks<'_>) -> Plan {
+        let lines = self.lines.len() as u64;
+        let requested = lines * (positions.len() * self.geometry.item_bytes) as u64;
+        let mut windows = 0;
+        let mut bytes_read = 0;
+        for segment in &self.segments {
+            for window in self.windows(segment.clone()) {
+                windows += 1;
+                bytes_read += window.bytes.end - window.bytes.start;
+            }
+        }
+        let mapped = self.device != DeviceKind::Positioned;
+        if mapped && self.scattered {
+            bytes_read = bytes_read.min(self.pages_touched() * PAGE_BYTES);
+        }
+        let kind = match self.kind {
+            ReadKind::Direct if !self.scattered => StepKind::Windows,
+            ReadKind::Scan if mapped => StepKind::StridedGather,
+            ReadKind::Scan if !self.scattered => StepKind::ScanGather,
+            _ => StepKind::CoalescedRanges,
+        };
+        if self.kind == ReadKind::Direct && !mapped {
+            bytes_read = requested;
+        }
+        Plan {
+            steps: vec![Step { kind, times: windows, bytes_read, bytes_written: 0 }],
+            bytes_requested: requested,
+            memory_bytes: self.memory_bytes(),
+        }
+    }
+
+    /// Pages that hold something wanted, taking the first line as typical.
+    fn pages_touched(&self) -> u64 {
+        let pages = |segment: &Range<usize>| {
+            let bytes = self.geometry.part_range(0, segment.clone());
+            bytes.end.div_ceil(PAGE_BYTES) - bytes.start / PAGE_BYTES
+        };
+        self.lines.len() as u64 * self.segments.iter().map(pages).sum::<u64>()
+    }
+}
+
+/// Bytes from one wanted line to the next: the average for a list.
+fn line_distance(lines: &Picks<'_>, line_bytes: u64) -> u64 {
+    match *lines {
+        Picks::Range { step, count, .. } if count > 1 => step as u64 * line_bytes,
+        Picks::Range { .. } => 0,
+        Picks::List(list) => lines.span().len() as u64 * line_bytes / (list.len() as u64).max(1),
+    }
+}
+
+/// The stretches of a line that hold wanted positions: neighbours joined across gaps of at most
+/// [`GAP_BYTES`], none longer than `window_bytes` (but at least one item).
+fn segments(positions: &Picks<'_>, item_bytes: u64, window_bytes: u64) -> Vec<Range<usize>> {
+    let gap = usize::try_from(GAP_BYTES / item_bytes).unwrap_or(usize::MAX);
+    let longest = usize::try_from(window_bytes / item_bytes).unwrap_or(usize::MAX).max(1);
+    let mut segments: Vec<Range<usize>> = Vec::new();
+    match *positions {
+        Picks::Range { count: 0, .. } => {}
+        Picks::Range { step, .. } if step <= gap => {
+            let span = positions.span();
+            let cuts = span.clone().step_by(longest);
+            segments.extend(cuts.map(|from| from..span.end.min(from.saturating_add(longest))));
+        }
+        _ => {
+            let mut sorted: Vec<usize> = positions.iter().collect();
+            sorted.sort_unstable();
+            for position in sorted {
+                match segments.last_mut() {
+                    Some(last)
+                        if position < last.end.saturating_add(gap)
+                            && position < last.start.saturating_add(longest) =>
+                    {
+                        last.end = last.end.max(position + 1);
+                    }
+                    _ => segments.push(position..position + 1),
+                }
+            }
+        }
+    }
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::{DType, Order, Shape};
+
+    fn plan<'a>(
+        rows: usize,
+        cols: usize,
+        device: DeviceKind,
+        lines: Picks<'a>,
+        positions: &Picks<'_>,
+    ) -> ReadPlan<'a> {
+        let geometry = Geometry::new(Shape::new(rows, cols), Order::C, DType::F32, 128);
+        ReadPlan::new(geometry, device, lines, positions, BlockOrder::Across, 256 << 20)
+    }
+
+    const fn range(start: usize, step: usize, count: usize) -> Picks<'static> {
+        Picks::Range { start, step, count }
+    }
+
+    #[test]
+    fn a_column_of_narrow_rows_is_a_scan_that_passes_everything_once() {
+        let plan = plan(1_000_000, 100, DeviceKind::Positioned, range(0, 1, 1_000_000), &range(99, 1, 1));
+        assert_eq!(plan.kind, ReadKind::Scan);
+        let described = plan.describe(&range(99, 1, 1));
+        assert!(described.bytes_moved() <= 400_000_000);
+        assert!(described.amplification() > 90.0);
+        assert!(described.memory_bytes <= 8 << 20);
+    }
+
+    #[test]
+    fn a_column_of_wide_rows_is_read_by_ranges() {
+        let positions = range(7, 1, 1);
+        let ranges = plan(50_000, 20_000, DeviceKind::Positioned, range(0, 1, 50_000), &positions);
+        assert!(ranges.scattered);
+        assert_eq!(ranges.describe(&positions).bytes_moved(), 200_000);
+        let touched = plan(50_000, 20_000, DeviceKind::Mapped, range(0, 1, 50_000), &positions);
+        assert_eq!(touched.describe(&positions).bytes_moved(), 50_000 * 4096);
+        assert_eq!(touched.memory_bytes(), 0);
+    }
+
+    #[test]
+    fn windows_cover_every_wanted_line_once_from_front_to_back() {
+        let list = [900_000, 3, 3, 4, 17];
+        for lines in [range(5, 3, 1000), range(0, 1, 0), range(9, 1, 1), Picks::List(&list)] {
+            for device in [DeviceKind::Mapped, DeviceKind::Positioned] {
+                let plan = plan(1_000_000, 100, device, lines, &range(10, 1, 5));
+                let mut places = Vec::new();
+                let mut end = 0;
+                for window in plan.windows(10..15) {
+                    for ordinal in window.ordinals {
+                        let (place, line) = plan.pick(ordinal);
+                        assert!(window.bytes.start <= plan.geometry.offset(line, 10));
+                        assert!(window.bytes.end >= plan.geometry.offset(line, 15));
+                        places.push(place);
+                    }
+                    assert!(window.bytes.start >= end || lines.len() == 5);
+                    end = window.bytes.end;
+                }
+                places.sort_unstable();
+                assert!(places.into_iter().eq(0..lines.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn segments_join_neighbours_and_keep_to_the_window() {
+        let list = [100_000, 5, 9, 5];
+        assert_eq!(segments(&Picks::List(&list), 4, 1 << 20), [5..10, 100_000..100_001]);
+        assert_eq!(segments(&range(0, 1, 100), 4, 160), [0..40, 40..80, 80..100]);
+        assert_eq!(segments(&range(0, 1, 3), 16, 1), [0..1, 1..2, 2..3]);
+        assert!(segments(&range(0, 1, 0), 4, 100).is_empty());
+    }
+}

@@ -1,0 +1,261 @@
+//! Showing every cell once, in tiles: along the file's lines as they lie, or across them in groups.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ShapeBuilder};
+
+use super::engine::Engine;
+use super::kernel::{Block, BlockOrder};
+use super::plan::{window_bytes, window_memory};
+use crate::array::{Element, Order, Picks};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Context, Plan, Step, StepKind, Tile, Values};
+use crate::sys::{Advice, DeviceKind};
+
+/// How a visit cuts the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Tiles of whole lines, as they lie.
+    Lines {
+        /// Lines in a tile.
+        lines: usize,
+        /// Positions in a tile: fewer than a line has only where one line exceeds the budget.
+        positions: usize,
+    },
+    /// Tiles of some positions of all lines: one pass over the file for each.
+    Across {
+        /// Positions in a tile.
+        positions: usize,
+        /// Lines in a tile: fewer than there are only where one position of all lines exceeds the budget.
+        lines: usize,
+    },
+}
+
+/// Who is shown tiles.
+pub(super) type Visitor<'v, T> = dyn FnMut(Tile<'_, T>) -> Result<()> + 'v;
+
+impl Engine {
+    /// How to visit along (`across` false) or across the file's lines.
+    pub(super) fn plan_visit(&self, across: bool, lends: bool, context: &Context) -> Cut {
+        let geometry = &self.geometry;
+        let item_bytes = geometry.item_bytes as u64;
+        let available = context.available_bytes();
+        let fitting = |bytes: u64, each: u64, most: usize| {
+            let count = usize::try_from(bytes / each.max(1)).unwrap_or(usize::MAX);
+            count.clamp(1, most.max(1))
+        };
+        if across {
+            // The gather beneath takes windows of its own where the device lends nothing.
+            let window = window_memory(self.device.kind(), window_bytes(self.device.kind(), available));
+            let room = available.saturating_sub(window);
+            let lines = fitting(room, item_bytes, geometry.lines);
+            let positions = fitting(room, lines as u64 * item_bytes, geometry.line_items);
+            return Cut::Across { positions, lines };
+        }
+        let kind = if lends { self.device.kind() } else { DeviceKind::Positioned };
+        let window = window_bytes(kind, available);
+        let positions = fitting(window, item_bytes, geometry.line_items);
+        let lines = fitting(window, positions as u64 * item_bytes, geometry.lines);
+        Cut::Lines { lines, positions }
+    }
+
+    /// What carrying out `cut` moves and holds.
+    pub(super) fn describe_visit(&self, cut: Cut, context: &Context) -> Plan {
+        let total = self.geometry.total_bytes();
+        let item_bytes = self.geometry.item_bytes as u64;
+        let (lines, items) = (self.geometry.lines, self.geometry.line_items);
+        let step = match cut {
+            Cut::Lines { lines: some, positions } => Step {
+                kind: StepKind::Windows,
+                times: (lines.div_ceil(some) * items.div_ceil(positions)) as u64,
+                bytes_read: total,
+                bytes_written: 0,
+            },
+            Cut::Across { positions, lines: some } => {
+                let tile = Picks::Range { start: 0, step: 1, count: positions };
+                let all = Picks::Range { start: 0, step: 1, count: some.min(lines) };
+                let pass = self.plan_read(all, &tile, BlockOrder::Across, context).describe(&tile);
+                let times = (items.div_ceil(positions) * lines.div_ceil(some)) as u64;
+                let bytes_read = times * pass.bytes_moved();
+                Step { kind: StepKind::GroupedPasses, times, bytes_read, bytes_written: 0 }
+            }
+        };
+        let memory_bytes = match cut {
+            Cut::Lines { lines, positions } => {
+                window_memory(self.device.kind(), lines as u64 * positions as u64 * item_bytes)
+            }
+            Cut::Across { positions, lines } => positions as u64 * lines as u64 * item_bytes,
+        };
+        Plan { steps: vec![step], bytes_requested: total, memory_bytes }
+    }
+
+    /// Shows tiles cut by `cut` of a matrix in `order`.
+    pub(super) fn visit<T: Element>(
+        &self,
+        order: Order,
+        cut: Cut,
+        visitor: &mut Visitor<'_, T>,
+        context: &Context,
+    ) -> Result<()> {
+        match cut {
+            Cut::Lines { lines, positions } => {
+                self.visit_lines(order, lines, positions, visitor, context)
+            }
+            Cut::Across { positions, lines } => {
+                self.visit_across(order, positions, lines, visitor, context)
+            }
+        }
+    }
+
+    /// Whether the file's bytes can be shown as they are.
+    pub(super) fn lends<T: Element>(&self) -> bool {
+        let aligned = self.geometry.data_offset % align_of::<T>() as u64 == 0;
+        self.device.kind() != DeviceKind::Positioned
+            && self.swap_unit == 1
+            && aligned
+            && T::DTYPE != crate::array::DType::Bool
+    }
+
+    fn visit_lines<T: Element>(
+        &self,
+        order: Order,
+        lines: usize,
+        positions: usize,
+        visitor: &mut Visitor<'_, T>,
+        context: &Context,
+    ) -> Result<()> {
+        let geometry = &self.geometry;
+        self.device.advise(Advice::Sequential);
+        let lends = self.lends::<T>();
+        let mut buffer = Buffer::<T>::new(if lends { 0 } else { lines * positions }, context)?;
+        for top in (0..geometry.lines).step_by(lines) {
+            let these = top..geometry.lines.min(top + lines);
+            let next = these.end..geometry.lines.min(these.end + lines);
+            self.device.prefetch(std::slice::from_ref(&geometry.lines_range(next)));
+            for from in (0..geometry.line_items).step_by(positions) {
+                let part = from..geometry.line_items.min(from + positions);
+                let bytes = geometry.offset(these.start, part.start)
+                    ..geometry.offset(these.end - 1, part.end);
+                let moved = bytes.end - bytes.start;
+                let mut show = |values: &[T]| {
+                    visitor(tile(order, these.clone(), part.clone(), values, BlockOrder::AsFile)?)
+                };
+                if lends {
+                    self.device.with(bytes, &mut |bytes| {
+                        let values = bytemuck::try_cast_slice(bytes)
+                            .expect("maps begin at a page and the data offset is aligned");
+                        show(values)
+                    })?;
+                } else {
+                    let run = |range: &Range<usize>| Picks::Range {
+                        start: range.start,
+                        step: 1,
+                        count: range.len(),
+                    };
+                    let values = buffer.part(these.len() * part.len());
+                    self.read_typed(run(&these), &run(&part), values, BlockOrder::AsFile, context)?;
+                    show(values)?;
+                    // Reading has told of its own progress.
+                    continue;
+                }
+                context.advance(moved)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_across<T: Element>(
+        &self,
+        order: Order,
+        positions: usize,
+        lines: usize,
+        visitor: &mut Visitor<'_, T>,
+        context: &Context,
+    ) -> Result<()> {
+        let geometry = &self.geometry;
+        let mut buffer = Buffer::<T>::new(lines * positions, context)?;
+        for from in (0..geometry.line_items).step_by(positions) {
+            let part = from..geometry.line_items.min(from + positions);
+            for top in (0..geometry.lines).step_by(lines) {
+                let these = top..geometry.lines.min(top + lines);
+                let values = buffer.part(these.len() * part.len());
+                let rows = Picks::Range { start: these.start, step: 1, count: these.len() };
+                let cols = Picks::Range { start: part.start, step: 1, count: part.len() };
+                self.read_typed(rows, &cols, values, BlockOrder::Across, context)?;
+                visitor(tile(order, these, part.clone(), values, BlockOrder::Across)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a block of elements, checked to be valid ones.
+    pub(super) fn read_typed<T: Element>(
+        &self,
+        lines: Picks<'_>,
+        positions: &Picks<'_>,
+        values: &mut [T],
+        order: BlockOrder,
+        context: &Context,
+    ) -> Result<()> {
+        let bytes = bytemuck::must_cast_slice_mut(values);
+        let mut block = Block { bytes, order, lines: lines.len(), positions: positions.len() };
+        self.read(lines, positions, &mut block, context)?;
+        check_valid(values, self)
+    }
+}
+
+/// Refuses elements that no value has: booleans other than 0 and 1.
+fn check_valid<T: Element>(values: &[T], engine: &Engine) -> Result<()> {
+    if T::DTYPE == crate::array::DType::Bool && !values.iter().all(Element::is_valid) {
+        let error = Error::new(
+            ErrorKind::Malformed,
+            "read",
+            "a boolean element is neither 0 nor 1: the file holds something else",
+        );
+        return Err(match engine.device.path() {
+            Some(path) => error.at(path),
+            None => error,
+        });
+    }
+    Ok(())
+}
+
+/// Elements reused from tile to tile, counted against the budget.
+struct Buffer<T> {
+    values: Vec<T>,
+    _memory: crate::store::Reservation,
+}
+
+impl<T: Element> Buffer<T> {
+    fn new(len: usize, context: &Context) -> Result<Self> {
+        let _memory = context.reserve((len * size_of::<T>()) as u64)?;
+        Ok(Self { values: vec![T::default(); len], _memory })
+    }
+
+    fn part(&mut self, len: usize) -> &mut [T] {
+        &mut self.values[..len]
+    }
+}
+
+/// `values`, which hold some positions of some lines of a matrix in `order`, as a tile.
+fn tile<'a, T: Element>(
+    order: Order,
+    lines: Range<usize>,
+    positions: Range<usize>,
+    values: &'a [T],
+    block: BlockOrder,
+) -> Result<Tile<'a, T>> {
+    let rows_together = (order == Order::C) == (block == BlockOrder::AsFile);
+    let (rows, cols) = match order {
+        Order::C => (lines, positions),
+        Order::Fortran => (positions, lines),
+    };
+    let dim = (rows.len(), cols.len());
+    let view = if rows_together {
+        ArrayView2::from_shape(dim, values)
+    } else {
+        ArrayView2::from_shape(dim.f(), values)
+    };
+    let values = Values::Dense(view.map_err(crate::store::shape_error)?);
+    Ok(Tile { rows, cols, values })
+}
