@@ -103,11 +103,7 @@ impl<'a> Picks<'a> {
         match *self {
             Self::Range { start, step, count } => {
                 assert!(positions.end <= count, "positions {positions:?} of {count} picks");
-                Picks::Range {
-                    start: start + positions.start * step,
-                    step,
-                    count: positions.len(),
-                }
+                Picks::Range { start: start + positions.start * step, step, count: positions.len() }
             }
             Self::List(indices) => Picks::List(&indices[positions]),
         }

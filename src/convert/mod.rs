@@ -43,8 +43,7 @@ pub fn convert(
     let layout = output_layout(output, target, spec.layout)?;
     // An N-D file keeps its shape where the order, and so the view of it as a matrix, stays the same.
     let one_dimensional = spec.file_shape.as_ref().is_some_and(|shape| shape.len() < 2);
-    let file_shape =
-        spec.file_shape.clone().filter(|_| layout == spec.layout || one_dimensional);
+    let file_shape = spec.file_shape.clone().filter(|_| layout == spec.layout || one_dimensional);
     let create = CreateOptions {
         shape: spec.shape,
         dtype: target.dtype.unwrap_or(spec.dtype),

@@ -1,6 +1,6 @@
 //! Stores whose element type is known only at run time.
 
-use super::{ArrayStore, Context, ArrayStoreExt, Capabilities, Access, Plan, Spec, Stats};
+use super::{Access, ArrayStore, ArrayStoreExt, Capabilities, Context, Plan, Spec, Stats};
 use crate::array::{Bool, Complex32, Complex64, Digest, Element, f16};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -3,8 +3,8 @@
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::{
-    AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Tile, TileOrder,
-    Values,
+    AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Tile,
+    TileOrder, Values,
 };
 use crate::array::{Element, Number, Order};
 use crate::error::Result;
@@ -157,7 +157,8 @@ impl<'a, T: Element> Sink<'a, T> {
                 self.put(&Tile { rows, cols, values: Values::Dense(block.view()) })
             }
             Values::Sparse(block) => {
-                let data: Vec<T> = block.data.iter().map(|&number| T::from_number(number)).collect();
+                let data: Vec<T> =
+                    block.data.iter().map(|&number| T::from_number(number)).collect();
                 let Compressed { compression, offsets, indices, .. } = *block;
                 let block = Compressed { compression, offsets, indices, data: &data };
                 self.put(&Tile { rows, cols, values: Values::Sparse(block) })

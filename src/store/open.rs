@@ -10,7 +10,8 @@ use super::sparse::{SparseStore, sparse_spec};
 use super::{AnyElement, AnyStore, ArrayStore, Context, Layout};
 use crate::array::{DType, Order, Shape, dispatch};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{DenseLayout, RawLayout, npy};
+use crate::format::raw::RawLayout;
+use crate::format::{DenseLayout, npy};
 use crate::sys::{Device, DiskMedium, Existing, LockPolicy, Medium, Mode};
 
 /// How a file's bytes are reached.

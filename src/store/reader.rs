@@ -34,8 +34,9 @@ impl Seek for DeviceReader<'_> {
             SeekFrom::End(distance) => self.device.len().checked_add_signed(distance),
             SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
         };
-        self.position = position
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "sought before the start"))?;
+        self.position = position.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "sought before the start")
+        })?;
         Ok(self.position)
     }
 }

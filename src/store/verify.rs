@@ -37,7 +37,8 @@ pub fn compare<T: Element>(
         if by_columns { (TileOrder::Columns, Axis(1)) } else { (TileOrder::Rows, Axis(0)) };
     let visiting = context.share(1, 2);
     let mut found: Option<Difference<T>> = None;
-    let step_bytes = PART_BYTES.min(usize::try_from(context.available_bytes() / 4).unwrap_or(usize::MAX));
+    let step_bytes =
+        PART_BYTES.min(usize::try_from(context.available_bytes() / 4).unwrap_or(usize::MAX));
     one.visit(
         order,
         &mut |tile| {

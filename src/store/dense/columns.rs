@@ -119,11 +119,8 @@ impl<T: Element> ColumnWriter for StraightColumns<'_, T> {
             let range = geometry.lines_range(first + index..first + index + 1);
             self.engine.device.write_at(range.start, bytemuck::must_cast_slice(values))?;
             self.context.advance(range.end - range.start)?;
-            self.pending = if self.pending.end == range.start {
-                self.pending.start..range.end
-            } else {
-                range
-            };
+            self.pending =
+                if self.pending.end == range.start { self.pending.start..range.end } else { range };
             if self.pending.end - self.pending.start >= WRITE_BACK_BYTES {
                 self.engine.device.write_back(self.pending.clone());
                 self.pending.start = self.pending.end;

@@ -31,7 +31,11 @@ pub(super) struct Engine {
 }
 
 /// Runs `work` on the context's threads where it moves enough to pay.
-pub(super) fn on_threads<R: Send>(context: &Context, bytes: usize, work: impl FnOnce() -> R + Send) -> R {
+pub(super) fn on_threads<R: Send>(
+    context: &Context,
+    bytes: usize,
+    work: impl FnOnce() -> R + Send,
+) -> R {
     if bytes >= THREADED_BYTES { context.install(work) } else { work() }
 }
 
@@ -240,10 +244,16 @@ impl Engine {
         let requested = lines.len() as u64 * line_bytes;
         let kind = self.device.kind();
         let span_bytes = (positions.span().len() * item_bytes) as u64;
-        let step = |kind, times, bytes_read, bytes_written| Step { kind, times, bytes_read, bytes_written };
+        let step = |kind, times, bytes_read, bytes_written| Step {
+            kind,
+            times,
+            bytes_read,
+            bytes_written,
+        };
         let (step, memory_bytes) = match self.write_kind(lines, positions, context) {
             WriteKind::Runs => {
-                let joined = lines.as_run().is_some() && line_bytes == self.geometry.line_bytes() as u64;
+                let joined =
+                    lines.as_run().is_some() && line_bytes == self.geometry.line_bytes() as u64;
                 let times = if joined { 1 } else { lines.len() as u64 };
                 (step(StepKind::CoalescedWrites, times, 0, requested), 0)
             }
@@ -257,7 +267,11 @@ impl Engine {
                     Picks::Range { step, count, .. } if count > 0 => {
                         let stride = (step * self.geometry.line_bytes()) as u64;
                         let gap = stride.saturating_sub(span_bytes);
-                        if gap <= GAP_BYTES { (count as u64 - 1) * stride + span_bytes } else { count as u64 * span_bytes }
+                        if gap <= GAP_BYTES {
+                            (count as u64 - 1) * stride + span_bytes
+                        } else {
+                            count as u64 * span_bytes
+                        }
                     }
                     _ => lines.len() as u64 * span_bytes,
                 };

@@ -43,7 +43,9 @@ impl Geometry {
 
     /// Where item `position` of line `line` lies in the file.
     pub(super) fn offset(&self, line: usize, position: usize) -> u64 {
-        self.data_offset + line as u64 * self.line_bytes() as u64 + (position * self.item_bytes) as u64
+        self.data_offset
+            + line as u64 * self.line_bytes() as u64
+            + (position * self.item_bytes) as u64
     }
 
     /// The bytes of whole lines.
@@ -54,11 +56,5 @@ impl Geometry {
     /// The bytes of some neighbouring items of one line.
     pub(super) fn part_range(&self, line: usize, positions: Range<usize>) -> Range<u64> {
         self.offset(line, positions.start)..self.offset(line, positions.end)
-    }
-
-    /// How many lines, at least one, fit in `bytes`.
-    pub(super) fn lines_in(&self, bytes: u64) -> usize {
-        let line_bytes = self.line_bytes().max(1) as u64;
-        usize::try_from(bytes / line_bytes).unwrap_or(usize::MAX).max(1)
     }
 }

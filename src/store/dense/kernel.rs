@@ -218,7 +218,8 @@ fn interleave_items<const N: usize>(
     target: &mut [u8],
     line_items: usize,
 ) {
-    let columns: Vec<_> = columns.iter().map(|(at, bytes)| (*at, bytes.as_chunks::<N>().0)).collect();
+    let columns: Vec<_> =
+        columns.iter().map(|(at, bytes)| (*at, bytes.as_chunks::<N>().0)).collect();
     let (items, _) = target.as_chunks_mut::<N>();
     let strip = |(index, strip): (usize, &mut [[u8; N]])| {
         let top = index * SQUARE;

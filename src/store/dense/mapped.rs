@@ -7,7 +7,8 @@ use ndarray::{ArrayView2, ShapeBuilder};
 
 use crate::array::{DType, Element, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{ByteOrder, DenseLayout, RawLayout};
+use crate::format::raw::RawLayout;
+use crate::format::{ByteOrder, DenseLayout};
 use crate::store::open::dense_layout;
 use crate::sys::{Device, DiskMedium, LockPolicy, Medium, Mode};
 
@@ -83,7 +84,8 @@ impl<T: Element> MappedArray<T> {
             return refuse(ErrorKind::Unsupported, reason.into());
         }
         if layout.data_offset % align_of::<T>() as u64 != 0 {
-            let reason = format!("data begin at byte {}, unaligned for {}", layout.data_offset, T::DTYPE);
+            let reason =
+                format!("data begin at byte {}, unaligned for {}", layout.data_offset, T::DTYPE);
             return refuse(ErrorKind::Unsupported, reason);
         }
         Ok(Self { device: Arc::from(device), layout, element: std::marker::PhantomData })
@@ -99,7 +101,8 @@ impl<T: Element> MappedArray<T> {
         let Shape { rows, cols } = self.layout.shape;
         let start = self.layout.data_offset;
         let end = start + (rows * cols * size_of::<T>()) as u64;
-        let bytes = self.device.borrow(start..end).expect("a map opened for reading lends its bytes");
+        let bytes =
+            self.device.borrow(start..end).expect("a map opened for reading lends its bytes");
         let values = bytemuck::cast_slice(bytes);
         let view = match self.layout.order {
             Order::C => ArrayView2::from_shape((rows, cols), values),

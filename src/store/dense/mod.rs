@@ -24,8 +24,8 @@ use self::engine::Engine;
 use self::geometry::Geometry;
 use self::kernel::BlockOrder;
 use super::{
-    Access, ArrayStore, Capabilities, ColumnWriter, Context, Layout, Plan, Spec, Stats, Step,
-    StepKind, Tile, TileOrder, check_shape,
+    Access, ArrayStore, Capabilities, ColumnWriter, Context, Layout, Plan, Spec, Stats, Tile,
+    TileOrder, check_shape,
 };
 use crate::array::{Element, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -191,7 +191,8 @@ impl<T: Element> DenseStore<T> {
         let step = (STAGING_BYTES / size_of::<T>() / cols.len().max(1)).max(1);
         for top in (0..rows.len()).step_by(step) {
             let part = top..rows.len().min(top + step);
-            let _memory = self.context.reserve((part.len() * cols.len() * size_of::<T>()) as u64)?;
+            let _memory =
+                self.context.reserve((part.len() * cols.len() * size_of::<T>()) as u64)?;
             let mut block = Array2::from_elem((part.len(), cols.len()), T::default());
             self.read_contiguous(rows.part(part.clone()), cols, block.view_mut())?;
             out.slice_mut(s![part, ..]).assign(&block);

@@ -148,7 +148,8 @@ impl<'a> ReadPlan<'a> {
                 let gap = (stride as u64).saturating_sub(bytes.end - bytes.start);
                 if self.device != DeviceKind::Positioned || gap <= GAP_BYTES {
                     let room = self.window_bytes.saturating_sub(bytes.end - bytes.start);
-                    to += usize::try_from(room / stride as u64).unwrap_or(usize::MAX).min(count - to);
+                    to +=
+                        usize::try_from(room / stride as u64).unwrap_or(usize::MAX).min(count - to);
                     bytes.end = part(to - 1).end;
                 }
             } else {
@@ -286,7 +287,8 @@ mod tests {
 
     #[test]
     fn a_column_of_narrow_rows_is_a_scan_that_passes_everything_once() {
-        let plan = plan(1_000_000, 100, DeviceKind::Positioned, range(0, 1, 1_000_000), &range(99, 1, 1));
+        let plan =
+            plan(1_000_000, 100, DeviceKind::Positioned, range(0, 1, 1_000_000), &range(99, 1, 1));
         assert_eq!(plan.kind, ReadKind::Scan);
         let described = plan.describe(&range(99, 1, 1));
         assert!(described.bytes_moved() <= 400_000_000);

@@ -46,7 +46,8 @@ impl Engine {
         };
         if across {
             // The gather beneath takes windows of its own where the device lends nothing.
-            let window = window_memory(self.device.kind(), window_bytes(self.device.kind(), available));
+            let window =
+                window_memory(self.device.kind(), window_bytes(self.device.kind(), available));
             let room = available.saturating_sub(window);
             let lines = fitting(room, item_bytes, geometry.lines);
             let positions = fitting(room, lines as u64 * item_bytes, geometry.line_items);
