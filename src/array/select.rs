@@ -168,6 +168,19 @@ impl<'a> Picks<'a> {
     }
 }
 
+/// The axis that picks the same indices.
+impl From<Picks<'_>> for Axis {
+    fn from(picks: Picks<'_>) -> Self {
+        match picks {
+            Picks::Range { start, step, count } => {
+                let stop = if count == 0 { start } else { start + (count - 1) * step + 1 };
+                Self::Range { start, stop, step }
+            }
+            Picks::List(indices) => Self::Indices(indices.to_vec()),
+        }
+    }
+}
+
 /// Some rows × some columns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Selection {

@@ -1,0 +1,422 @@
+//! The arguments, as clap parses them. Names are fixed by the project's contract; meanings live with
+//! the subcommands.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::array::{AxisExpr, DType, Order, Shape};
+use crate::format::raw::RawLayout;
+use crate::store::{Budget, Compression, Context, Io, Layout, OpenOptions};
+use crate::sys::{Existing, Mode};
+
+/// Matrices larger than memory: memory-mapped, positioned-read or sparse, and which of them to use.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Common {
+    /// Memory that the program may take for itself [default: 256MiB, less inside a smaller cgroup]
+    #[arg(long, global = true, value_name = "SIZE", help_heading = "Everywhere")]
+    pub memory: Option<ByteSize>,
+    /// Threads to use [default: all cores]
+    #[arg(long, global = true, value_name = "N", help_heading = "Everywhere",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// No progress, no warnings; errors only
+    #[arg(long, short, global = true, help_heading = "Everywhere")]
+    pub quiet: bool,
+}
+
+impl Common {
+    /// The context that these options ask for, without progress.
+    pub fn context(&self) -> Context {
+        let budget = self.memory.map_or_else(Budget::default, |size| Budget::new(size.as_u64()));
+        let context = Context::new(budget);
+        match self.threads {
+            Some(threads) => context.with_threads(usize::from(threads)),
+            None => context,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a new array of zeros or of seeded random values
+    Create(CreateArgs),
+    /// Say what a file holds; reads no data
+    Info(InfoArgs),
+    /// Take rows × columns out of a file, as .npy, .csv or text
+    Extract(ExtractArgs),
+    /// Set rows × columns of a file in place, durable on return
+    Assign(AssignArgs),
+    /// Turn a file into another order, layout, dtype or format, out of core
+    Convert(ConvertArgs),
+    /// Compare two files cell by cell
+    Verify(VerifyArgs),
+    /// Print the fingerprint of the logical matrix, the same in every order, layout and format
+    Digest(DigestArgs),
+    /// Run the same workloads over all backends, verified, and say which is best here
+    Compare(Box<CompareArgs>),
+    /// Render the records of one run or several again
+    Report(ReportArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Speak trial protocol v1 on standard input and output
+    #[command(hide = true)]
+    Trial,
+}
+
+/// What a file without a header holds.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct RawArgs {
+    /// Rows and columns of a file without a header
+    #[arg(long, value_name = "ROWSxCOLS")]
+    pub shape: Option<Shape>,
+    /// Element type of a file without a header
+    #[arg(long, value_name = "TYPE")]
+    pub dtype: Option<DType>,
+    /// Order of a file without a header [default: c]
+    #[arg(long, value_name = "c|f")]
+    pub order: Option<Order>,
+    /// Where the data of a file without a header begin, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub offset: u64,
+}
+
+impl RawArgs {
+    /// The layout that these describe, if they describe one.
+    pub fn layout(&self) -> Option<RawLayout> {
+        Some(RawLayout {
+            dtype: self.dtype?,
+            shape: self.shape?,
+            order: self.order.unwrap_or(Order::C),
+            offset: self.offset,
+        })
+    }
+}
+
+/// How a file is accessed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct AccessArgs {
+    /// How the file is accessed [default: the one that fits it]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<Backend>,
+    /// Mapped, or by positioned reads and writes
+    #[arg(long, value_name = "IO")]
+    pub io: Option<IoArg>,
+}
+
+impl AccessArgs {
+    /// The options with which to open a file so.
+    pub fn options(&self, raw: Option<RawLayout>, mode: Mode, context: &Context) -> OpenOptions {
+        let by_backend = match self.backend {
+            Some(Backend::Seek) => Io::Positioned,
+            _ => Io::Mapped,
+        };
+        let io = self.io.map_or(by_backend, Io::from);
+        OpenOptions { mode, io, raw, context: context.clone(), ..OpenOptions::default() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Backend {
+    Memmap,
+    Seek,
+    SparseCsr,
+    SparseCsc,
+}
+
+impl Backend {
+    /// Whether files of this layout are this backend's.
+    pub fn keeps(self, layout: Layout) -> bool {
+        match self {
+            Self::Memmap | Self::Seek => matches!(layout, Layout::Dense(_)),
+            Self::SparseCsr => layout == Layout::Sparse(Compression::Csr),
+            Self::SparseCsc => layout == Layout::Sparse(Compression::Csc),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum IoArg {
+    Mapped,
+    Positioned,
+}
+
+impl From<IoArg> for Io {
+    fn from(io: IoArg) -> Self {
+        match io {
+            IoArg::Mapped => Self::Mapped,
+            IoArg::Positioned => Self::Positioned,
+        }
+    }
+}
+
+/// Some rows × some columns, as in NumPy: `7`, `-1`, `0:10`, `::2`, `3,5,-1`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct SelectionArgs {
+    /// Rows, as in NumPy: 7, -1, 0:10, ::2, 3,5,-1 [default: all]
+    #[arg(long, value_name = "SEL", allow_hyphen_values = true)]
+    pub rows: Option<AxisExpr>,
+    /// Columns, likewise
+    #[arg(long, value_name = "SEL", allow_hyphen_values = true, visible_alias = "cols")]
+    pub columns: Option<AxisExpr>,
+}
+
+/// Whether an existing output is replaced.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ForceArgs {
+    /// Replace an existing output, when the new one is whole
+    #[arg(long)]
+    pub force: bool,
+}
+
+impl ForceArgs {
+    pub fn existing(self) -> Existing {
+        if self.force { Existing::Replace } else { Existing::Refuse }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    /// The file to make: .npy, .npz (sparse), or any other name for a file without a header
+    pub out: PathBuf,
+    /// Rows and columns
+    #[arg(long, value_name = "ROWSxCOLS")]
+    pub shape: Shape,
+    /// Element type
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub dtype: DType,
+    /// Order of a dense file [default: c]
+    #[arg(long, value_name = "c|f")]
+    pub order: Option<Order>,
+    /// Compression of a sparse file [default: csr]
+    #[arg(long, value_name = "csr|csc")]
+    pub layout: Option<CompressionArg>,
+    /// What to fill it with
+    #[arg(long, value_name = "FILL", default_value = "zeros")]
+    pub fill: Fill,
+    /// Share of cells that are not zero, for uniform and normal
+    #[arg(long, value_name = "D", default_value_t = 1.0)]
+    pub density: f64,
+    /// Seed: the same gives the same matrix in every format
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub force: ForceArgs,
+    #[arg(long, value_name = "IO", help = "Mapped, or by positioned writes")]
+    pub io: Option<IoArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Fill {
+    Zeros,
+    Uniform,
+    Normal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CompressionArg {
+    Csr,
+    Csc,
+}
+
+impl From<CompressionArg> for Compression {
+    fn from(compression: CompressionArg) -> Self {
+        match compression {
+            CompressionArg::Csr => Self::Csr,
+            CompressionArg::Csc => Self::Csc,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InfoArgs {
+    /// The file
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub raw: RawArgs,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExtractArgs {
+    /// The file
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Where to: .npy, .csv or text by extension; - is standard output
+    #[arg(long, value_name = "FILE", default_value = "-", allow_hyphen_values = true)]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub force: ForceArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
+    #[command(flatten)]
+    pub raw: RawArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AssignArgs {
+    /// The file
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// The values: a file of the selection's shape and the same dtype
+    #[arg(long, value_name = "VALUES.npy")]
+    pub from: PathBuf,
+    #[command(flatten)]
+    pub access: AccessArgs,
+    #[command(flatten)]
+    pub raw: RawArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// The file to read
+    pub input: PathBuf,
+    /// The file to write: .npy, .npz (sparse), or any other name for a file without a header
+    pub output: PathBuf,
+    /// Order of a dense output [default: the one nearest to the input]
+    #[arg(long, value_name = "c|f")]
+    pub order: Option<Order>,
+    /// Compression of a sparse output [default: the one nearest to the input]
+    #[arg(long, value_name = "csr|csc")]
+    pub layout: Option<CompressionArg>,
+    /// Element type of the output [default: the input's]
+    #[arg(long, value_name = "TYPE")]
+    pub dtype: Option<DType>,
+    #[command(flatten)]
+    pub force: ForceArgs,
+    /// Rows and columns of an input without a header
+    #[arg(long, value_name = "ROWSxCOLS")]
+    pub shape: Option<Shape>,
+    /// Element type of an input without a header [default: --dtype]
+    #[arg(long, value_name = "TYPE")]
+    pub input_dtype: Option<DType>,
+    /// Order of an input without a header [default: c]
+    #[arg(long, value_name = "c|f")]
+    pub input_order: Option<Order>,
+    /// Where the data of an input without a header begin, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub offset: u64,
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// One file
+    pub one: PathBuf,
+    /// The other
+    pub other: PathBuf,
+    #[command(flatten)]
+    pub raw: RawArgs,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DigestArgs {
+    /// The files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub access: AccessArgs,
+    #[command(flatten)]
+    pub raw: RawArgs,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// Rows and columns [default: 1000000x100]
+    #[arg(long, value_name = "ROWSxCOLS")]
+    pub shape: Option<Shape>,
+    /// Element type [default: f32]
+    #[arg(long, value_name = "TYPE")]
+    pub dtype: Option<DType>,
+    /// Shares of cells that are not zero [default: 1,0.01]
+    #[arg(long, value_name = "D,D", value_delimiter = ',')]
+    pub density: Vec<f64>,
+    /// Backends [default: memmap,seek,sparse-csr,sparse-csc]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub backends: Vec<String>,
+    /// Workloads [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub workloads: Vec<String>,
+    /// Regimes [default: warm,cold]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub regimes: Vec<String>,
+    /// Samples of each trial [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub samples: Option<u32>,
+    /// Seed of data, row choices and order
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Order of dense data
+    #[arg(long, value_name = "c|f", default_value = "c")]
+    pub order: Order,
+    /// A file to work on instead of generated data: .npy, .npz, or raw with --shape and --dtype
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Where the data of an input without a header begin, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub offset: u64,
+    /// A small array and one sample: some seconds in all
+    #[arg(long)]
+    pub quick: bool,
+    /// Where results.jsonl and report.md go
+    #[arg(long, value_name = "DIR", default_value = "arraystore-report")]
+    pub out: PathBuf,
+    /// Where data files are put meanwhile [default: --out]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub force: ForceArgs,
+    /// The records on standard output as one JSON document, instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// Folders with a results.jsonl each
+    #[arg(required = true, value_name = "DIR")]
+    pub runs: Vec<PathBuf>,
+    /// Formats to write to --out, or the one to print
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    pub format: Vec<ReportFormat>,
+    /// Where to write report.md, report.csv, report.json
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub force: ForceArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    Md,
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}

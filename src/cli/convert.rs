@@ -1,0 +1,27 @@
+//! `convert`: any kind to any kind, out of core, the output whole or not there.
+
+use super::args::{Common, ConvertArgs, RawArgs};
+use super::{Outcome, progress};
+use crate::convert::{Target, convert};
+use crate::store::FileKind;
+use crate::sys::Mode;
+
+pub(super) fn run(args: &ConvertArgs, common: &Common) -> anyhow::Result<Outcome> {
+    let context = progress::context(common)?;
+    let raw = RawArgs {
+        shape: args.shape,
+        dtype: args.input_dtype.or(args.dtype),
+        order: args.input_order,
+        offset: args.offset,
+    };
+    let raw = raw.layout().filter(|_| FileKind::of(&args.input) == FileKind::Raw);
+    let target = Target {
+        order: args.order,
+        compression: args.layout.map(Into::into),
+        dtype: args.dtype,
+        existing: args.force.existing(),
+    };
+    let options = args.access.options(raw, Mode::Read, &context);
+    convert(&args.input, &args.output, target, &options, &context)?;
+    Ok(Outcome::Done)
+}

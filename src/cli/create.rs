@@ -1,0 +1,59 @@
+//! `create`: a new array of zeros, or of seeded random values.
+
+use super::args::{Common, CreateArgs, Fill};
+use super::{Outcome, progress, usage};
+use crate::array::Order;
+use crate::store::{AnyStore, ArrayStoreExt, Compression, CreateOptions, FileKind, Io, Layout};
+use crate::with_store;
+use crate::workload::Generated;
+
+pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome> {
+    let context = progress::context(common)?;
+    if !(0.0..=1.0).contains(&args.density) {
+        return Err(usage("--density must be between 0 and 1").into());
+    }
+    let options = CreateOptions {
+        shape: args.shape,
+        dtype: args.dtype,
+        layout: layout(args)?,
+        io: args.io.map_or(Io::Positioned, Io::from),
+        existing: args.force.existing(),
+        file_shape: None,
+        context: context.clone(),
+    };
+    let mut store = AnyStore::create(&args.out, &options)?;
+    let bytes = args.shape.dense_bytes(args.dtype.item_size())? as u64;
+    context.begin("create", 2 * bytes);
+    let generated = Generated {
+        seed: args.seed,
+        shape: args.shape,
+        dtype: args.dtype,
+        density: args.density,
+    };
+    match args.fill {
+        Fill::Zeros => {}
+        Fill::Uniform => with_store!(&mut store, store => store.fill_columns(&context, &mut |column, out| {
+            generated.fill_column(column, 0..args.shape.rows, out);
+            Ok(())
+        }))?,
+        Fill::Normal => with_store!(&mut store, store => store.fill_columns(&context, &mut |column, out| {
+            generated.fill_column_normal(column, 0..args.shape.rows, out)
+        }))?,
+    }
+    store.sync()?;
+    Ok(Outcome::Done)
+}
+
+/// The layout asked for: by the extension, then by --order or --layout.
+fn layout(args: &CreateArgs) -> Result<Layout, crate::Error> {
+    if FileKind::of(&args.out) == FileKind::Npz {
+        if args.order.is_some() {
+            return Err(usage("an .npz file is sparse: give --layout csr or csc, not --order").at(&args.out));
+        }
+        return Ok(Layout::Sparse(args.layout.map_or(Compression::Csr, Compression::from)));
+    }
+    if args.layout.is_some() {
+        return Err(usage("a dense file has an --order, not a --layout; sparse files end in .npz").at(&args.out));
+    }
+    Ok(Layout::Dense(args.order.unwrap_or(Order::C)))
+}

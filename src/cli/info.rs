@@ -1,0 +1,76 @@
+//! `info`: what a file holds, without reading its data.
+
+use std::io::{self, Write};
+
+use bytesize::ByteSize;
+use serde_json::json;
+
+use super::Outcome;
+use super::args::{AccessArgs, InfoArgs};
+use super::files;
+use crate::store::{Context, FileKind, Layout};
+use crate::sys::Mode;
+
+pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    let access = AccessArgs { backend: None, io: None };
+    let store = files::open(&args.file, &access, &args.raw, Mode::Read, &Context::default())?;
+    let (spec, stats) = (store.spec(), store.stats());
+    let format = match FileKind::of(&args.file) {
+        FileKind::Npy => "npy",
+        FileKind::Npz => "npz",
+        FileKind::Raw => "raw",
+    };
+    let (backend, order, layout) = match spec.layout {
+        Layout::Dense(order) => ("memmap".to_owned(), Some(order.to_string()), None),
+        Layout::Sparse(compression) => {
+            (format!("sparse-{compression}"), None, Some(compression.to_string()))
+        }
+    };
+    let is_sparse = layout.is_some();
+    let cells = spec.shape.rows as f64 * spec.shape.cols as f64;
+    let density = (is_sparse && cells > 0.0).then(|| stats.stored as f64 / cells);
+    let in_place = store.capabilities().mapped;
+    let mut out = io::stdout().lock();
+    if args.json {
+        let document = json!({
+            "path": args.file.display().to_string(),
+            "format": format,
+            "backend": backend,
+            "shape": [spec.shape.rows, spec.shape.cols],
+            "file_shape": spec.file_shape,
+            "dtype": spec.dtype.name(),
+            "order": order,
+            "layout": layout,
+            "nnz": is_sparse.then_some(stats.stored),
+            "density": density,
+            "bytes_on_disk": stats.bytes_on_disk,
+            "in_place": in_place,
+        });
+        writeln!(out, "{document:#}")?;
+        return Ok(Outcome::Done);
+    }
+    writeln!(out, "file     {}", args.file.display())?;
+    writeln!(out, "format   {format}, opened by {backend}")?;
+    write!(out, "shape    {}", spec.shape)?;
+    if let Some(shape) = &spec.file_shape {
+        write!(out, " (in the file {shape:?})")?;
+    }
+    writeln!(out)?;
+    writeln!(out, "dtype    {}", spec.dtype)?;
+    if let Some(order) = order {
+        writeln!(out, "order    {order}")?;
+    }
+    if let Some(layout) = layout {
+        writeln!(out, "layout   {layout}")?;
+        writeln!(out, "nnz      {}", stats.stored)?;
+        if let Some(density) = density {
+            writeln!(out, "density  {density:.6}")?;
+        }
+    }
+    let size = ByteSize(stats.bytes_on_disk);
+    writeln!(out, "on disk  {size} ({} bytes)", stats.bytes_on_disk)?;
+    if !in_place {
+        writeln!(out, "in place no: values are copied as they are read; convert makes a file used in place")?;
+    }
+    Ok(Outcome::Done)
+}

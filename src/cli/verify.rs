@@ -1,0 +1,61 @@
+//! `verify`: whether two files hold the same matrix, bit for bit.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use super::args::{AccessArgs, Common, VerifyArgs};
+use super::{Outcome, files, progress, text};
+use crate::error::{Error, ErrorKind};
+use crate::store::{AnyElement, ArrayStore, compare};
+use crate::sys::Mode;
+use crate::with_store;
+
+pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Outcome> {
+    let context = progress::context(common)?;
+    let access = AccessArgs { backend: None, io: None };
+    let one = files::open(&args.one, &access, &args.raw, Mode::Read, &context)?;
+    let mut other = files::open(&args.other, &access, &args.raw, Mode::Read, &context)?;
+    let facts = |store: &crate::store::AnyStore| format!("{} {}", store.spec().shape, store.spec().dtype);
+    let (a, b) = (facts(&one), facts(&other));
+    if a != b {
+        return answer(args, json!({ "equal": false, "one": a, "other": b }), &format!("differ: {a} against {b}"));
+    }
+    context.begin("verify", one.stats().bytes_on_disk);
+    let (document, line) = with_store!(&one, one => differences(&**one, &mut other, &a, &context)?);
+    answer(args, document, &line)
+}
+
+/// Compares two stores of one type; the answer as JSON and in words.
+fn differences<T: AnyElement>(
+    one: &dyn ArrayStore<Elem = T>,
+    other: &mut crate::store::AnyStore,
+    facts: &str,
+    context: &crate::store::Context,
+) -> anyhow::Result<(serde_json::Value, String)> {
+    let other = T::of_any(other)
+        .ok_or_else(|| Error::new(ErrorKind::DtypeMismatch, "verify", "the element types differ"))?;
+    let Some(found) = compare(one, other, context)? else {
+        return Ok((json!({ "equal": true }), format!("equal: {facts}, every bit")));
+    };
+    let (row, col) = found.first;
+    let (a, b) = (text::value(&found.values.0), text::value(&found.values.1));
+    let line = format!(
+        "differ: first at row {row}, column {col}: {a} against {b}; {} cells in all",
+        found.cells
+    );
+    let document = json!({
+        "equal": false, "cells": found.cells, "row": row, "column": col, "one": a, "other": b,
+    });
+    Ok((document, line))
+}
+
+fn answer(args: &VerifyArgs, document: serde_json::Value, line: &str) -> anyhow::Result<Outcome> {
+    let mut out = io::stdout().lock();
+    if args.json {
+        writeln!(out, "{document:#}")?;
+    } else {
+        writeln!(out, "{line}")?;
+    }
+    Ok(if document["equal"] == true { Outcome::Done } else { Outcome::No })
+}
