@@ -1,9 +1,10 @@
 //! The vocabulary: what a matrix is, whatever holds it.
 //!
-//! Owns [`Shape`], [`Order`], [`DType`] and [`Element`], [`Selection`] and [`Digest`].
+//! Owns [`Shape`], [`Order`], [`Compression`], [`DType`] and [`Element`], [`Selection`] and [`Digest`].
 //! Does no I/O and knows neither files nor stores.
 
 mod cast;
+mod compression;
 mod digest;
 mod dtype;
 mod element;
@@ -11,6 +12,7 @@ mod select;
 mod shape;
 
 pub use cast::Number;
+pub use compression::{Compression, IndexWidth};
 pub use digest::{Digest, Digester};
 pub use dtype::DType;
 pub use element::{Bool, Element};

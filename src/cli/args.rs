@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::array::{AxisExpr, DType, Order, Shape};
+use crate::array::{AxisExpr, Compression, DType, Order, Shape};
 use crate::format::raw::RawLayout;
-use crate::store::{Budget, Compression, Context, Io, Layout, OpenOptions};
+use crate::store::{Budget, Context, Io, Layout, OpenOptions};
 use crate::sys::{Existing, Mode};
 
 /// Matrices larger than memory: memory-mapped, positioned-read or sparse, and which of them to use.

@@ -2,8 +2,8 @@
 
 use super::args::{Common, CreateArgs, Fill};
 use super::{Outcome, progress, usage};
-use crate::array::Order;
-use crate::store::{AnyStore, ArrayStoreExt, Compression, CreateOptions, FileKind, Io, Layout};
+use crate::array::{Compression, Order};
+use crate::store::{AnyStore, ArrayStoreExt, CreateOptions, FileKind, Io, Layout};
 use crate::with_store;
 use crate::workload::Generated;
 
@@ -24,21 +24,21 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome>
     let mut store = AnyStore::create(&args.out, &options)?;
     let bytes = args.shape.dense_bytes(args.dtype.item_size())? as u64;
     context.begin("create", 2 * bytes);
-    let generated = Generated {
-        seed: args.seed,
-        shape: args.shape,
-        dtype: args.dtype,
-        density: args.density,
-    };
+    let generated =
+        Generated { seed: args.seed, shape: args.shape, dtype: args.dtype, density: args.density };
     match args.fill {
         Fill::Zeros => {}
-        Fill::Uniform => with_store!(&mut store, store => store.fill_columns(&context, &mut |column, out| {
-            generated.fill_column(column, 0..args.shape.rows, out);
-            Ok(())
-        }))?,
-        Fill::Normal => with_store!(&mut store, store => store.fill_columns(&context, &mut |column, out| {
-            generated.fill_column_normal(column, 0..args.shape.rows, out)
-        }))?,
+        Fill::Uniform => {
+            with_store!(&mut store, store => store.fill_columns(&context, &mut |column, out| {
+                generated.fill_column(column, 0..args.shape.rows, out);
+                Ok(())
+            }))?
+        }
+        Fill::Normal => {
+            with_store!(&mut store, store => store.fill_columns(&context, &mut |column, out| {
+                generated.fill_column_normal(column, 0..args.shape.rows, out)
+            }))?
+        }
     }
     store.sync()?;
     Ok(Outcome::Done)
@@ -48,12 +48,14 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome>
 fn layout(args: &CreateArgs) -> Result<Layout, crate::Error> {
     if FileKind::of(&args.out) == FileKind::Npz {
         if args.order.is_some() {
-            return Err(usage("an .npz file is sparse: give --layout csr or csc, not --order").at(&args.out));
+            return Err(usage("an .npz file is sparse: give --layout csr or csc, not --order")
+                .at(&args.out));
         }
         return Ok(Layout::Sparse(args.layout.map_or(Compression::Csr, Compression::from)));
     }
     if args.layout.is_some() {
-        return Err(usage("a dense file has an --order, not a --layout; sparse files end in .npz").at(&args.out));
+        return Err(usage("a dense file has an --order, not a --layout; sparse files end in .npz")
+            .at(&args.out));
     }
     Ok(Layout::Dense(args.order.unwrap_or(Order::C)))
 }

@@ -17,7 +17,8 @@ pub(super) fn run(args: &DigestArgs, common: &Common) -> anyhow::Result<Outcome>
         context.begin(&path.display().to_string(), store.stats().bytes_on_disk);
         let digest = store.digest(&context)?;
         if args.json {
-            documents.push(json!({ "path": path.display().to_string(), "digest": digest.to_string() }));
+            documents
+                .push(json!({ "path": path.display().to_string(), "digest": digest.to_string() }));
         } else {
             writeln!(io::stdout().lock(), "{digest}  {}", path.display())?;
         }

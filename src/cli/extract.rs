@@ -9,7 +9,9 @@ use super::args::{Common, ExtractArgs};
 use super::output::Output;
 use super::{Outcome, files, progress, text};
 use crate::array::{Element, Selection, Shape};
-use crate::store::{AnyElement, ArrayStore, ArrayStoreExt, Context, CreateOptions, FileKind, Io, create};
+use crate::store::{
+    AnyElement, ArrayStore, ArrayStoreExt, Context, CreateOptions, FileKind, Io, create,
+};
 use crate::sys::Mode;
 use crate::with_store;
 

@@ -70,7 +70,10 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let size = ByteSize(stats.bytes_on_disk);
     writeln!(out, "on disk  {size} ({} bytes)", stats.bytes_on_disk)?;
     if !in_place {
-        writeln!(out, "in place no: values are copied as they are read; convert makes a file used in place")?;
+        writeln!(
+            out,
+            "in place no: values are copied as they are read; convert makes a file used in place"
+        )?;
     }
     Ok(Outcome::Done)
 }

@@ -16,10 +16,15 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Outcome>
     let access = AccessArgs { backend: None, io: None };
     let one = files::open(&args.one, &access, &args.raw, Mode::Read, &context)?;
     let mut other = files::open(&args.other, &access, &args.raw, Mode::Read, &context)?;
-    let facts = |store: &crate::store::AnyStore| format!("{} {}", store.spec().shape, store.spec().dtype);
+    let facts =
+        |store: &crate::store::AnyStore| format!("{} {}", store.spec().shape, store.spec().dtype);
     let (a, b) = (facts(&one), facts(&other));
     if a != b {
-        return answer(args, json!({ "equal": false, "one": a, "other": b }), &format!("differ: {a} against {b}"));
+        return answer(
+            args,
+            json!({ "equal": false, "one": a, "other": b }),
+            &format!("differ: {a} against {b}"),
+        );
     }
     context.begin("verify", one.stats().bytes_on_disk);
     let (document, line) = with_store!(&one, one => differences(&**one, &mut other, &a, &context)?);
@@ -33,8 +38,9 @@ fn differences<T: AnyElement>(
     facts: &str,
     context: &crate::store::Context,
 ) -> anyhow::Result<(serde_json::Value, String)> {
-    let other = T::of_any(other)
-        .ok_or_else(|| Error::new(ErrorKind::DtypeMismatch, "verify", "the element types differ"))?;
+    let other = T::of_any(other).ok_or_else(|| {
+        Error::new(ErrorKind::DtypeMismatch, "verify", "the element types differ")
+    })?;
     let Some(found) = compare(one, other, context)? else {
         return Ok((json!({ "equal": true }), format!("equal: {facts}, every bit")));
     };

@@ -5,11 +5,9 @@
 
 use std::path::Path;
 
-use crate::array::{DType, Order};
+use crate::array::{Compression, DType, Order};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{
-    AnyStore, Compression, Context, CreateOptions, FileKind, Io, Layout, OpenOptions, copy_any,
-};
+use crate::store::{AnyStore, Context, CreateOptions, FileKind, Io, Layout, OpenOptions, copy_any};
 use crate::sys::Existing;
 
 /// What the output is to be; what is not said stays as in the input, as far as the format allows.

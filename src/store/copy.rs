@@ -6,7 +6,7 @@ use super::{
     AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Tile,
     TileOrder, Values,
 };
-use crate::array::{Element, Number, Order};
+use crate::array::{Compression, Element, Number, Order};
 use crate::error::Result;
 use crate::with_store;
 
@@ -228,7 +228,7 @@ impl<T: Element> Tile<'_, T> {
                 out.assign(&block.slice_axis(axis, ndarray::Slice::from(lines)));
             }
             Values::Sparse(block) => {
-                let along = Axis(usize::from(block.compression == super::Compression::Csc));
+                let along = Axis(usize::from(block.compression == Compression::Csc));
                 let range = if along == axis { lines.clone() } else { 0..block.lines() };
                 for line in range {
                     for (position, &value) in block.line(line) {

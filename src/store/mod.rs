@@ -26,7 +26,7 @@ pub use dense::{DenseStore, MappedArray};
 pub use memory::MemoryStore;
 pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
-pub use spec::{Capabilities, Compression, IndexWidth, Layout, Spec, Stats};
+pub use spec::{Capabilities, Layout, Spec, Stats};
 pub use tile::{Compressed, Indices, Tile, Values};
 pub use traits::{ArrayStore, ArrayStoreExt, ColumnWriter};
 pub use verify::{Difference, compare};

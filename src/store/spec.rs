@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::array::{DType, Order, Shape};
+use crate::array::{Compression, DType, Order, Shape};
 
 /// A store's shape, element type and layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,59 +40,6 @@ impl fmt::Display for Layout {
         match self {
             Self::Dense(order) => order.fmt(f),
             Self::Sparse(compression) => compression.fmt(f),
-        }
-    }
-}
-
-/// Along which axis a sparse matrix is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Compression {
-    /// Compressed sparse rows: each row's entries lie together.
-    Csr,
-    /// Compressed sparse columns.
-    Csc,
-}
-
-impl Compression {
-    /// (lines, positions in a line) of a matrix of `shape`: (rows, columns) for CSR.
-    pub fn split(self, shape: Shape) -> (usize, usize) {
-        match self {
-            Self::Csr => (shape.rows, shape.cols),
-            Self::Csc => (shape.cols, shape.rows),
-        }
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Csr => "csr",
-            Self::Csc => "csc",
-        })
-    }
-}
-
-/// The width of a sparse file's indices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IndexWidth {
-    /// 32 bits, signed, as SciPy prefers.
-    I32,
-    /// 64 bits, signed.
-    I64,
-}
-
-impl IndexWidth {
-    /// The narrowest width that holds every index of `shape` and every offset up to `nnz`.
-    pub fn fitting(shape: Shape, nnz: u64) -> Self {
-        let largest = (shape.rows as u64).max(shape.cols as u64).max(nnz);
-        if i32::try_from(largest).is_ok() { Self::I32 } else { Self::I64 }
-    }
-
-    /// Bytes an index takes.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::I32 => 4,
-            Self::I64 => 8,
         }
     }
 }

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::Compression;
-use crate::array::Element;
+use crate::array::{Compression, Element};
 
 /// A block of rows × columns, shown during a visit.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis as NdA
 use super::{
     Access, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, Values, shape_error,
 };
-use crate::array::{Axis, Digest, Digester, Element, Selection};
+use crate::array::{Axis, Compression, Digest, Digester, Element, Selection};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A matrix kept somewhere, of one element type.
@@ -205,9 +205,9 @@ pub(crate) fn digester_add<T: Element>(digester: &mut Digester, tile: &Tile<'_, 
         Values::Sparse(block) => {
             for line in 0..block.lines() {
                 match block.compression {
-                    super::Compression::Csr => digester
+                    Compression::Csr => digester
                         .row_entries(row + line, block.line(line).map(|(j, v)| (col + j, v))),
-                    super::Compression::Csc => digester
+                    Compression::Csc => digester
                         .column_entries(col + line, block.line(line).map(|(i, v)| (row + i, v))),
                 }
             }

@@ -2,9 +2,7 @@
 
 use arraystore::ErrorKind;
 use arraystore::array::{Axis, Digester, Element, Selection, Shape};
-use arraystore::store::{
-    Access, ArrayStore, ArrayStoreExt, MemoryStore, TileOrder, compare, copy,
-};
+use arraystore::store::{Access, ArrayStore, ArrayStoreExt, MemoryStore, TileOrder, compare, copy};
 use arraystore::sys::{Existing, Mode};
 use ndarray::{Array2, ArrayView2, ShapeBuilder, s};
 

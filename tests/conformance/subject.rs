@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arraystore::array::{DType, Order, Shape};
+use arraystore::array::{Compression, DType, Order, Shape};
 use arraystore::format::raw::RawLayout;
 use arraystore::store::{
-    AnyElement, AnyStore, ArrayStore, Budget, Compression, Context, CreateOptions, Layout, OpenOptions,
+    AnyElement, AnyStore, ArrayStore, Budget, Context, CreateOptions, Layout, OpenOptions,
 };
 use arraystore::sys::{
     DiskMedium, Existing, FaultPlan, FaultyMedium, Medium, MemoryMedium, Mode, RecordingMedium,
@@ -25,7 +25,8 @@ pub mod backend {
     use super::*;
 
     pub const NPY_C: Backend = Backend { file: "a.npy", layout: Layout::Dense(Order::C) };
-    pub const NPY_FORTRAN: Backend = Backend { file: "a.npy", layout: Layout::Dense(Order::Fortran) };
+    pub const NPY_FORTRAN: Backend =
+        Backend { file: "a.npy", layout: Layout::Dense(Order::Fortran) };
     pub const RAW_C: Backend = Backend { file: "a.bin", layout: Layout::Dense(Order::C) };
     pub const CSR: Backend = Backend { file: "a.npz", layout: Layout::Sparse(Compression::Csr) };
     pub const CSC: Backend = Backend { file: "a.npz", layout: Layout::Sparse(Compression::Csc) };
@@ -43,11 +44,11 @@ pub enum Device {
 }
 
 /// A backend on a device, in a folder of its own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Subject {
     pub backend: Backend,
     pub medium: Arc<dyn Medium>,
-    pub folder: tempfile::TempDir,
+    pub folder: Arc<tempfile::TempDir>,
 }
 
 impl Subject {
@@ -67,7 +68,7 @@ impl Subject {
 
     pub fn on(backend: Backend, medium: Arc<dyn Medium>) -> Self {
         let folder = tempfile::tempdir().expect("the system gives a temporary folder");
-        Self { backend, medium, folder }
+        Self { backend, medium, folder: Arc::new(folder) }
     }
 
     pub fn path(&self) -> PathBuf {
