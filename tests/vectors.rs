@@ -163,7 +163,9 @@ fn python(script: &str, arguments: &[&Path]) -> (bool, String) {
         .args(arguments)
         .output()
         .unwrap_or_else(|error| {
-            panic!("python3 does not start ({error}): install it, or set ARRAYSTORE_WITHOUT_PYTHON=1")
+            panic!(
+                "python3 does not start ({error}): install it, or set ARRAYSTORE_WITHOUT_PYTHON=1"
+            )
         });
     let printed = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
