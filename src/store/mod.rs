@@ -15,6 +15,7 @@ mod reader;
 mod sparse;
 
 mod spec;
+mod stage;
 mod tile;
 mod traits;
 mod verify;
