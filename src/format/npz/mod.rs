@@ -19,9 +19,14 @@
 //! 4 GiB and more do not fit in the 32 bits of the original format; only for those, as its specification
 //! (APPNOTE 4.3.9.2, 4.4.8) demands, the zip64 fields are written.
 
+mod directory;
+mod end;
+mod error;
 mod layout;
 mod member;
 mod plan;
+mod records;
+mod small;
 
 pub use layout::{NpzLayout, read_layout};
 pub use member::{Member, MemberReader, Placement};
@@ -48,6 +53,15 @@ impl Part {
             Self::Indptr => "indptr",
             Self::Indices => "indices",
             Self::Data => "data",
+        }
+    }
+
+    /// The name of the member that holds it.
+    const fn member_name(self) -> &'static str {
+        match self {
+            Self::Indptr => "indptr.npy",
+            Self::Indices => "indices.npy",
+            Self::Data => "data.npy",
         }
     }
 }
