@@ -17,6 +17,9 @@ const LOCATOR_BYTES: usize = 20;
 const END64: [u8; 4] = *b"PK\x06\x06";
 const END64_BYTES: usize = 56;
 
+/// As the number of members, says that the number is in the zip64 end record.
+const IN_END64: u64 = u16::MAX as u64;
+
 /// The longest archive comment, and the longest extension of the zip64 end record that is read.
 const MAX_COMMENT_BYTES: u64 = u16::MAX as u64;
 
@@ -26,17 +29,23 @@ pub(super) fn check_end<R: Read + Seek>(reader: &mut R) -> Result<()> {
     let ends: Vec<_> = find_all(&tail, END).collect();
     if ends.is_empty() {
         let known = begin.len().min(4);
-        let is_archive = known > 0 && begin[..known] == b"PK\x03\x04"[..known];
+        let is_archive = begin[..known] == b"PK\x03\x04"[..known];
         let start = begin.escape_ascii().to_string();
         let error = if is_archive { NpzError::CutOff } else { NpzError::NotAnArchive(start) };
         return Err(error.into());
     }
-    let comment = |end: usize| tail.get(end + 20..END_BYTES + end).map(number);
-    let last = ends.iter().find(|&&end| {
-        comment(end) == tail.len().checked_sub(end + END_BYTES).map(|rest| rest as u64)
-    });
-    let &end = last.ok_or(NpzError::Trailing)?;
-    check_members(number(&tail[end + 10..end + 12]))?;
+    // By the length of its comment, the end record must end where the file does.
+    let is_last = |record: &[u8]| {
+        record
+            .get(20..END_BYTES)
+            .is_some_and(|comment_bytes| number(comment_bytes) == (record.len() - END_BYTES) as u64)
+    };
+    let record = ends.iter().map(|&end| &tail[end..]).find(|record| is_last(record));
+    let record = record.ok_or(NpzError::Trailing)?;
+    match number(&record[10..12]) {
+        IN_END64 => {}
+        members => check_members(members)?,
+    }
     for locator in find_all(&tail, LOCATOR) {
         if let Some(fields) = tail.get(locator + 8..locator + 16) {
             let record = read_end64(reader, number(fields));
@@ -66,7 +75,6 @@ fn check_end64(record: Option<Vec<u8>>) -> Result<()> {
     check_members(number(&record[32..40]))
 }
 
-/// 65535 stands for a number that is in the zip64 end record; taken as it is, it is too many just the same.
 fn check_members(members: u64) -> Result<()> {
     match usize::try_from(members) {
         Ok(members) if members <= MAX_MEMBERS => Ok(()),

@@ -9,6 +9,9 @@ use super::directory::MAX_MEMBERS;
 use crate::array::DType;
 use crate::error::{Error, ErrorKind};
 
+/// Characters of a reason given by the `zip` crate that an error line repeats at most.
+const MAX_REASON_CHARS: usize = 200;
+
 #[derive(Debug, ThisError)]
 pub(super) enum NpzError {
     #[error("not an npz file: it begins with \"{0}\"")]
@@ -129,12 +132,25 @@ pub(super) fn archive_error(error: ZipError) -> Error {
     match error {
         ZipError::Io(error) => match wrapped(error) {
             Ok(error) => error,
-            Err(error) if is_content(&error) => NpzError::Archive(error.to_string()).into(),
+            Err(error) if is_content(&error) => damaged(&error.to_string()),
             Err(error) => Error::io("read archive", error),
         },
-        ZipError::InvalidArchive(why) => NpzError::Archive(why.into_owned()).into(),
-        other => NpzError::Archive(other.to_string()).into(),
+        ZipError::InvalidArchive(why) => damaged(&why),
+        other => damaged(&other.to_string()),
     }
+}
+
+/// In one printable line: the `zip` crate quotes names as they are in the file.
+fn damaged(why: &str) -> Error {
+    let mut line = String::new();
+    for character in why.chars().take(MAX_REASON_CHARS) {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    NpzError::Archive(line).into()
 }
 
 /// What the reading of the member `name` failed with.

@@ -65,3 +65,6 @@ impl Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
