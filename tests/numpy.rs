@@ -200,7 +200,8 @@ fn npz_files_are_what_scipy_loads() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut expectations = Vec::new();
-    for dtype in DType::ALL {
+    // SciPy has no sparse matrices of half precision.
+    for dtype in DType::ALL.into_iter().filter(|&dtype| dtype != DType::F16) {
         for compression in [Compression::Csr, Compression::Csc] {
             for width in [IndexWidth::I32, IndexWidth::I64] {
                 expectations.push(written_npz(folder.path(), compression, dtype, width));

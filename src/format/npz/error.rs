@@ -50,7 +50,7 @@ pub(super) enum NpzError {
     Header { name: String, source: Error },
     #[error("member '{name}' has {axes} axes where {needs} was expected")]
     Axes { name: String, axes: usize, needs: usize },
-    #[error("member '{name}' is of dtype {dtype} where {needs} was expected")]
+    #[error("member '{name}' is of dtype {dtype}, but should hold {needs}")]
     Dtype { name: String, dtype: String, needs: &'static str },
     #[error("indices of dtype {0} are not supported; 32 or 64 bits, signed, are")]
     Index(DType),
@@ -64,7 +64,7 @@ pub(super) enum NpzError {
     OneAxis,
     #[error("member 'shape.npy' holds {0} lengths where 2 were expected")]
     Lengths(usize),
-    #[error("indptr holds {has} offsets where {lines} lines need one more than there are lines")]
+    #[error("indptr holds {has} offsets, but should hold one more than the {lines} lines")]
     Indptr { has: u64, lines: usize },
     #[error("{data} values for {indices} indices")]
     Entries { data: u64, indices: u64 },

@@ -18,6 +18,9 @@
 //! A ZIP writer wants the values to pass through it from front to back. Members, or places of members, of
 //! 4 GiB and more do not fit in the 32 bits of the original format; only for those, as its specification
 //! (APPNOTE 4.3.9.2, 4.4.8) demands, the zip64 fields are written.
+//!
+//! SciPy has no sparse matrices of `f16`: such files are written and read here, and NumPy loads their arrays, but
+//! `load_npz` refuses them.
 
 mod directory;
 mod end;
@@ -68,3 +71,5 @@ impl Part {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod variants;
