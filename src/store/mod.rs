@@ -8,6 +8,7 @@ mod any;
 mod context;
 mod copy;
 mod dense;
+mod digest;
 mod memory;
 mod open;
 mod plan;
