@@ -231,7 +231,6 @@ impl Engine {
         let line_bytes = (positions.len() * item_bytes) as u64;
         let requested = lines.len() as u64 * line_bytes;
         let kind = self.device.kind();
-        let span_bytes = (positions.span().len() * item_bytes) as u64;
         let step = |kind, times, bytes_read, bytes_written| Step {
             kind,
             times,
