@@ -99,3 +99,61 @@ fn reason(error: &serde_json::Error) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = r#"{"kind":"run","schema":1,"version":"0","git_commit":null,"started":"","arguments":[],"seed":0,"memory_requested_bytes":1,"memory_effective_bytes":1,"threads":1,"environment":{},"limits":null,"later":1}"#;
+    const TRIAL: &str = r#"{"kind":"trial","schema":1,"backend":"seek","peer":null,"workload":"scan","regime":"warm","data":{"shape":[1,2],"dtype":"u8","order":"c","density":1,"layout":null,"bytes_on_disk":null},"status":"ok","reason":null,"bytes_requested":2,"limit_seconds":null,"samples":[],"summary":null}"#;
+
+    fn refused(text: &str) -> (ErrorKind, String) {
+        let error = read_lines(text).unwrap_err();
+        (error.kind(), error.to_string())
+    }
+
+    #[test]
+    fn lines_are_read_and_unknown_fields_ignored() {
+        let records = read_lines(&format!("{RUN}\n\n{TRIAL}\r\n{TRIAL}")).unwrap();
+        assert_eq!((records.lines.len(), records.unfinished), (3, None));
+        assert_eq!(read_lines("").unwrap().lines.len(), 0);
+    }
+
+    #[test]
+    fn a_last_line_cut_anywhere_is_left_out() {
+        for end in 1..TRIAL.len() {
+            let records = read_lines(&format!("{RUN}\n{}", &TRIAL[..end])).unwrap();
+            assert_eq!((records.lines.len(), records.unfinished), (1, Some(2)), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_by_its_line() {
+        let (kind, line) = refused(&format!("{RUN}\n{}\n{TRIAL}\n", &TRIAL[..50]));
+        assert_eq!(kind, ErrorKind::Malformed);
+        assert!(line.starts_with("line 2: EOF while parsing"), "{line}");
+        let (_, line) = refused(&format!("{RUN}\n{{}}\n"));
+        assert_eq!(line, "line 2: no record: it states no schema");
+        let (_, line) = refused(&format!("{RUN}\n{}", TRIAL.replace("\"seek\"", "7")));
+        assert!(line.starts_with("line 2: invalid type: integer `7`"), "{line}");
+        let (_, line) = refused(&format!("{RUN}\n{}", TRIAL.replace("\"workload\":\"scan\",", "")));
+        assert_eq!(line, "line 2: missing field `workload`");
+        let (_, line) = refused(&format!("{RUN}\n{}", TRIAL.replace("\"ok\"", "\"fine\"")));
+        assert!(line.contains("unknown variant `fine`"), "{line}");
+        assert_eq!(refused(TRIAL).1, "line 1: a trial before its run");
+        assert_eq!(refused(&format!("{RUN}\n{RUN}\n")).1, "line 2: a second run");
+        for text in ["[[[[", "\0", "null\n", "[1]\n", "\"schema\"\n", &"[".repeat(100_000)] {
+            let text = format!("{RUN}\n{text}\n");
+            assert_eq!(refused(&text).0, ErrorKind::Malformed);
+        }
+    }
+
+    #[test]
+    fn another_schema_is_refused() {
+        let (kind, line) = refused(&RUN.replace("\"schema\":1", "\"schema\":2"));
+        assert_eq!(
+            (kind, &*line),
+            (ErrorKind::Unsupported, "line 1: record schema 2 where 1 is read")
+        );
+    }
+}

@@ -4,6 +4,17 @@
 //! terminal; the same records always give the same text. Whatever a trial lacks (samples, counters,
 //! a summary) is shown as lacking, never made up.
 
+mod csv;
+mod markdown;
+mod model;
+mod number;
+mod terminal;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use self::model::Model;
 use crate::record::Line;
 
 /// Whether text carries ANSI colours.
@@ -41,27 +52,29 @@ impl<'a> Report<'a> {
     }
 
     /// Tables for a terminal of `width` columns: for each data set, workloads × backends.
-    pub fn terminal(&self, _width: usize, _style: Style) -> String {
-        todo!()
+    pub fn terminal(&self, width: usize, style: Style) -> String {
+        terminal::render(&Model::of(&self.runs), width, style)
     }
 
     /// What the data say, in a few sentences.
     pub fn verdict(&self) -> Vec<String> {
-        todo!()
+        verdict::sentences(&Model::of(&self.runs))
     }
 
     /// The whole report as Markdown.
     pub fn markdown(&self) -> String {
-        todo!()
+        markdown::render(&Model::of(&self.runs))
     }
 
     /// Every sample as a row of CSV (RFC 4180), below a header row.
     pub fn csv(&self) -> String {
-        todo!()
+        csv::render(&Model::of(&self.runs))
     }
 
     /// Every line, as one JSON array.
     pub fn json(&self) -> String {
-        todo!()
+        let lines: Vec<_> = self.runs.iter().flat_map(|run| run.lines).collect();
+        let text = serde_json::to_string_pretty(&lines);
+        text.expect("records are numbers, text and lists: nothing that JSON lacks") + "\n"
     }
 }
