@@ -395,13 +395,13 @@ pub(super) struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// Folders with a results.jsonl each
+    /// Folders with a results.jsonl each; several are set side by side
     #[arg(required = true, value_name = "DIR")]
     pub runs: Vec<PathBuf>,
-    /// Formats to write to --out, or the one to print
+    /// Formats to write to --out [default: all], or the one to print [default: a table]
     #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
     pub format: Vec<ReportFormat>,
-    /// Where to write report.md, report.csv, report.json
+    /// Folder to write report.md, report.csv and report.json to [default: print]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
