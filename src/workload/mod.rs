@@ -1,37 +1,20 @@
-//! What is done: generated data, the workloads and the right answers.
+//! What is done: generated data, the workloads, and the right answers.
 //!
-//! Knows stores only through their trait; measures nothing.
+//! Owns [`Generated`] (data from a seed, docs/generated-v1.md), [`Workload`] (which cells each asks
+//! for), how a store is worked on ([`extract`], [`column_sums`]), where values come from ([`Source`]) and
+//! what is right ([`Answers`]). Knows stores only through their trait; opens no file, measures nothing.
 
-use std::ops::Range;
+mod answers;
+mod generated;
+mod kind;
+mod source;
+mod stream;
+mod sums;
+mod value;
 
-use crate::array::{DType, Element, Shape};
-use crate::error::Result;
-
-/// Generated data v1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Generated {
-    /// Seed.
-    pub seed: u64,
-    /// Rows and columns.
-    pub shape: Shape,
-    /// Element type.
-    pub dtype: DType,
-    /// Share of cells that are not zero.
-    pub density: f64,
-}
-
-impl Generated {
-    /// Rows `rows` of column `column`.
-    pub fn fill_column<T: Element>(&self, _column: usize, _rows: Range<usize>, _out: &mut [T]) {
-        todo!()
-    }
-    /// The same, normally distributed.
-    pub fn fill_column_normal<T: Element>(
-        &self,
-        _column: usize,
-        _rows: Range<usize>,
-        _out: &mut [T],
-    ) -> Result<()> {
-        todo!()
-    }
-}
+pub use answers::{Answers, Exactness};
+pub use generated::Generated;
+pub use kind::{AnswerKind, Workload, extract};
+pub use source::Source;
+pub use sums::column_sums;
+pub use value::Value;

@@ -1,0 +1,133 @@
+//! Generated data v1: a matrix whose every cell is a function of a seed, specified in docs/generated-v1.md.
+//!
+//! Frozen: a change to any value is a new version. Cells are reached in constant time, so data and right
+//! answers of any size are made piece by piece and never kept.
+
+use std::ops::Range;
+
+use ndarray::Array2;
+
+use super::stream::{Stream, choose};
+use super::value::{Value, decided};
+use crate::array::{DType, Selection, Shape};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A matrix of generated data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Generated {
+    /// What all values follow from.
+    pub seed: u64,
+    /// Rows and columns.
+    pub shape: Shape,
+    /// The element type.
+    pub dtype: DType,
+    /// The share of cells that are not zero, from 0 to 1, in steps of 2⁻³².
+    pub density: f64,
+}
+
+impl Generated {
+    /// The cell at (`row`, `col`), as type `T`, which is to be the one that `dtype` names.
+    pub fn cell<T: Value>(&self, row: usize, col: usize) -> T {
+        debug_assert_eq!(T::DTYPE, self.dtype);
+        decided(self.column_stream(col).at(row as u64), self.threshold())
+    }
+
+    /// Rows `rows` of column `col`, which `out` is as long as.
+    ///
+    /// # Panics
+    /// Where `out` has another length.
+    pub fn fill_column<T: Value>(&self, col: usize, rows: Range<usize>, out: &mut [T]) {
+        debug_assert_eq!(T::DTYPE, self.dtype);
+        assert_eq!(out.len(), rows.len(), "a value for each row");
+        let (stream, threshold) = (self.column_stream(col), self.threshold());
+        for (row, value) in rows.zip(out) {
+            *value = decided(stream.at(row as u64), threshold);
+        }
+    }
+
+    /// Columns `cols` of row `row`, which `out` is as long as. Twice the work of [`Generated::fill_column`].
+    ///
+    /// # Panics
+    /// Where `out` has another length.
+    pub fn fill_row<T: Value>(&self, row: usize, cols: Range<usize>, out: &mut [T]) {
+        debug_assert_eq!(T::DTYPE, self.dtype);
+        assert_eq!(out.len(), cols.len(), "a value for each column");
+        let (columns, threshold) = (self.columns(), self.threshold());
+        for (col, value) in cols.zip(out) {
+            *value = decided(columns.child(col as u64).at(row as u64), threshold);
+        }
+    }
+
+    /// As [`Generated::fill_column`], with values normally distributed around 0 with deviation 1.
+    ///
+    /// They follow from the same words, but by way of the platform's logarithm and sine, so their last bit
+    /// may differ from one platform to another: no part of the frozen format.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for integers and booleans.
+    ///
+    /// # Panics
+    /// Where `out` has another length.
+    pub fn fill_column_normal<T: Value>(
+        &self,
+        col: usize,
+        rows: Range<usize>,
+        out: &mut [T],
+    ) -> Result<()> {
+        debug_assert_eq!(T::DTYPE, self.dtype);
+        assert_eq!(out.len(), rows.len(), "a value for each row");
+        let (stream, threshold) = (self.column_stream(col), self.threshold());
+        for (row, value) in rows.zip(out) {
+            let word = stream.at(row as u64);
+            let normal = T::normal(word).ok_or_else(no_normal::<T>)?;
+            *value = if word & 0xFFFF_FFFF < threshold { normal } else { T::default() };
+        }
+        Ok(())
+    }
+
+    /// The selected cells, in C order.
+    ///
+    /// # Errors
+    /// Where the selection does not fit the shape.
+    pub fn select<T: Value>(&self, selection: &Selection) -> Result<Array2<T>> {
+        let (rows, cols) = selection.resolve(self.shape)?;
+        let streams: Vec<_> = cols.iter().map(|col| self.column_stream(col)).collect();
+        let threshold = self.threshold();
+        let mut out = Array2::from_elem((rows.len(), cols.len()), T::default());
+        for (row, mut line) in rows.iter().zip(out.rows_mut()) {
+            for (stream, value) in streams.iter().zip(&mut line) {
+                *value = decided(stream.at(row as u64), threshold);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Columns' words come from the children of this generator.
+    fn columns(&self) -> Stream {
+        Stream::new(self.seed).child(0)
+    }
+
+    fn column_stream(&self, col: usize) -> Stream {
+        self.columns().child(col as u64)
+    }
+
+    /// A cell is not zero where the lower 32 bits of its word are below this.
+    fn threshold(&self) -> u64 {
+        // Exact: a multiplication by a power of two. The cast rounds down, and takes NaN to 0.
+        ((self.density * (1u64 << 32) as f64) as u64).min(1 << 32)
+    }
+}
+
+/// `count` different rows of `rows`, in random order, for this seed.
+pub(super) fn chosen_rows(seed: u64, rows: usize, count: usize) -> Vec<usize> {
+    choose(Stream::new(seed).child(1), rows, count)
+}
+
+fn no_normal<T: Value>() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "generate",
+        format!("{} has no normal distribution: values would not be whole numbers", T::DTYPE),
+    )
+    .hint("use --fill uniform, or a dtype of real or complex numbers")
+}

@@ -1,0 +1,142 @@
+//! The workloads: which cells each asks for, and what its answer is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ndarray::Array2;
+
+use super::Value;
+use super::generated::chosen_rows;
+use crate::array::{Axis, DType, Selection, Shape};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{ArrayStore, ArrayStoreExt};
+
+/// How many rows [`Workload::ExtractRows`] asks for at most.
+const ROWS: usize = 2000;
+
+/// Something that is done with a matrix, and measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Workload {
+    /// Every column is written, one after another, until it is durable.
+    FillColumns,
+    /// The last column is read.
+    ExtractColumn,
+    /// Every column is read, one after another, and summed.
+    ExtractColumns,
+    /// Random rows are read: at most 2000, all different, in random order.
+    ExtractRows,
+    /// The block in the middle is read: a quarter of the rows × a quarter of the columns.
+    ExtractBlock,
+    /// Each column's sum is made, by whichever way through the matrix is best.
+    Scan,
+}
+
+/// What the answer to a workload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnswerKind {
+    /// The file that was written, and its last column as it was given.
+    File,
+    /// The selected values.
+    Values,
+    /// One sum for each column.
+    Sums,
+}
+
+impl Workload {
+    /// Every workload, in the order in which reports show them.
+    pub const ALL: [Self; 6] = [
+        Self::FillColumns,
+        Self::ExtractColumn,
+        Self::ExtractColumns,
+        Self::ExtractRows,
+        Self::ExtractBlock,
+        Self::Scan,
+    ];
+
+    /// The name in records and on the command line.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::FillColumns => "fill-columns",
+            Self::ExtractColumn => "extract-column",
+            Self::ExtractColumns => "extract-columns",
+            Self::ExtractRows => "extract-rows",
+            Self::ExtractBlock => "extract-block",
+            Self::Scan => "scan",
+        }
+    }
+
+    /// What the answer is.
+    pub const fn answer(self) -> AnswerKind {
+        match self {
+            Self::FillColumns => AnswerKind::File,
+            Self::ExtractColumn | Self::ExtractRows | Self::ExtractBlock => AnswerKind::Values,
+            Self::ExtractColumns | Self::Scan => AnswerKind::Sums,
+        }
+    }
+
+    /// The cells that are read of a matrix of `shape`; none for a fill and for visits, which concern all.
+    /// The choice of rows follows from `seed` (docs/generated-v1.md).
+    pub fn selection(self, shape: Shape, seed: u64) -> Option<Selection> {
+        match self {
+            Self::FillColumns | Self::ExtractColumns | Self::Scan => None,
+            Self::ExtractColumn => Some(Selection::cols(shape.cols.saturating_sub(1)..shape.cols)),
+            Self::ExtractRows => Some(Selection::rows(chosen_rows(seed, shape.rows, ROWS))),
+            Self::ExtractBlock => {
+                Some(Selection::block(middle_quarter(shape.rows), middle_quarter(shape.cols)))
+            }
+        }
+    }
+
+    /// Bytes of values that are asked for of a matrix of `shape`.
+    pub fn bytes_requested(self, shape: Shape, dtype: DType) -> u64 {
+        let quarter = |length: usize| length.div_ceil(4);
+        let (rows, cols) = match self {
+            Self::FillColumns | Self::ExtractColumns | Self::Scan => (shape.rows, shape.cols),
+            Self::ExtractColumn => (shape.rows, shape.cols.min(1)),
+            Self::ExtractRows => (shape.rows.min(ROWS), shape.cols),
+            Self::ExtractBlock => (quarter(shape.rows), quarter(shape.cols)),
+        };
+        (rows as u64).saturating_mul(cols as u64).saturating_mul(dtype.item_size() as u64)
+    }
+}
+
+/// A quarter of `length`, rounded up, in the middle.
+fn middle_quarter(length: usize) -> Axis {
+    let count = length.div_ceil(4);
+    let start = (length - count) / 2;
+    Axis::from(start..start + count)
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl FromStr for Workload {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|workload| workload.id() == text).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                "parse",
+                format!(
+                    "'{text}' is not a workload: write one of {}",
+                    Self::ALL.map(Self::id).join(", ")
+                ),
+            )
+        })
+    }
+}
+
+/// The extract workloads: the selected values of `store`, in C order in memory.
+///
+/// # Errors
+/// As [`ArrayStore::read`].
+pub fn extract<T: Value>(
+    store: &dyn ArrayStore<Elem = T>,
+    selection: &Selection,
+) -> Result<Array2<T>> {
+    store.select(selection)
+}
