@@ -1,5 +1,7 @@
 //! Copying a matrix from store to store in bounded memory, as it is or converted to another type.
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::{
@@ -185,6 +187,10 @@ impl<'a, T: Element> Sink<'a, T> {
     }
 }
 
+/// Who is shown dense blocks: the rows and columns that one covers, and its elements.
+type BlockVisitor<'v, T> =
+    dyn FnMut(Range<usize>, Range<usize>, ArrayView2<'_, T>) -> Result<()> + 'v;
+
 impl<T: Element> Tile<'_, T> {
     /// Shows the tile as dense blocks of whole lines along `axis`: a dense tile as it is, a sparse one in
     /// blocks of about `part_bytes`.
@@ -192,11 +198,7 @@ impl<T: Element> Tile<'_, T> {
         &self,
         axis: Axis,
         part_bytes: usize,
-        show: &mut dyn FnMut(
-            std::ops::Range<usize>,
-            std::ops::Range<usize>,
-            ArrayView2<'_, T>,
-        ) -> Result<()>,
+        show: &mut BlockVisitor<'_, T>,
     ) -> Result<()> {
         if let Values::Dense(block) = &self.values {
             return show(self.rows.clone(), self.cols.clone(), block.view());
@@ -217,12 +219,7 @@ impl<T: Element> Tile<'_, T> {
     }
 
     /// Copies some lines along `axis`, counted from the tile's first, into `out`, which is all zero.
-    fn copy_part(
-        &self,
-        axis: Axis,
-        lines: std::ops::Range<usize>,
-        mut out: ndarray::ArrayViewMut2<'_, T>,
-    ) {
+    fn copy_part(&self, axis: Axis, lines: Range<usize>, mut out: ndarray::ArrayViewMut2<'_, T>) {
         match &self.values {
             Values::Dense(block) => {
                 out.assign(&block.slice_axis(axis, ndarray::Slice::from(lines)));

@@ -28,7 +28,7 @@ pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
 pub use spec::{Capabilities, Layout, Spec, Stats};
 pub use tile::{Compressed, Indices, Tile, Values};
-pub use traits::{ArrayStore, ArrayStoreExt, ColumnWriter};
+pub use traits::{ArrayStore, ArrayStoreExt, ColumnSource, ColumnWriter};
 pub use verify::{Difference, compare};
 
 use crate::array::Shape;

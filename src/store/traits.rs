@@ -106,6 +106,9 @@ pub trait ColumnWriter {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
+/// Makes columns: fills the buffer, as long as the matrix has rows, with the column of this index.
+pub type ColumnSource<'s, T> = dyn FnMut(usize, &mut [T]) -> Result<()> + 's;
+
 /// What every store can do by way of [`ArrayStore`]. Nobody implements this.
 pub trait ArrayStoreExt: ArrayStore {
     /// Column `index`.
@@ -166,7 +169,7 @@ pub trait ArrayStoreExt: ArrayStore {
     fn fill_columns(
         &mut self,
         context: &Context,
-        source: &mut dyn FnMut(usize, &mut [Self::Elem]) -> Result<()>,
+        source: &mut ColumnSource<'_, Self::Elem>,
     ) -> Result<()> {
         let shape = self.spec().shape;
         let mut column = vec![Self::Elem::default(); shape.rows];

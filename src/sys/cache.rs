@@ -1,36 +1,152 @@
-//! The page cache: what of a file is resident, proved page by page.
+//! The page cache: what of a file is resident, proved page by page, and how to change that.
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// How much of a file is in the page cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Residency {
-    /// Pages in the cache.
+    /// Pages of the file that are in the cache.
     pub resident_pages: u64,
     /// Pages of the file.
     pub pages: u64,
 }
 
 impl Residency {
-    /// The resident share: 0 to 1; 1 for an empty file.
+    /// The resident share, from 0 to 1; 1 for an empty file.
     pub fn share(self) -> f64 {
         if self.pages == 0 { 1.0 } else { self.resident_pages as f64 / self.pages as f64 }
     }
 }
 
-/// What of the file at `path` is resident.
-pub fn residency(_path: &Path) -> Result<Residency> {
-    todo!()
+/// What of the file at `path` is resident, by asking the kernel about every page.
+///
+/// # Errors
+/// Where the file cannot be opened or mapped, or the system does not tell.
+pub fn residency(path: &Path) -> Result<Residency> {
+    system::residency(path)
 }
 
-/// Writes the file back and drops it from the page cache.
-pub fn evict(_path: &Path) -> Result<()> {
-    todo!()
+/// Writes the file's changed pages to the device and drops all its pages from the cache. Pages that somebody has
+/// mapped stay: [`residency`] is the proof.
+///
+/// # Errors
+/// Where the file cannot be opened or written back, or the system cannot do it.
+pub fn evict(path: &Path) -> Result<()> {
+    system::evict(path)
 }
 
-/// Reads the whole file into the page cache.
-pub fn make_resident(_path: &Path) -> Result<()> {
-    todo!()
+/// Reads the whole file into the page cache. [`residency`] is the proof that it stayed there.
+///
+/// # Errors
+/// Where the file cannot be opened or read.
+pub fn make_resident(path: &Path) -> Result<()> {
+    use std::io::Read;
+    let at = |error| Error::io("read", error).at(path);
+    let mut file = std::fs::File::open(path).map_err(at)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(at(error)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs::File;
+
+    use memmap2::{Mmap, MmapOptions};
+
+    use super::*;
+
+    /// Pages asked about at a time: an answer of 1 MiB.
+    const PAGES_AT_ONCE: usize = 1 << 20;
+
+    pub(super) fn evict(path: &Path) -> Result<()> {
+        let at = |error| Error::io("evict", error).at(path);
+        let file = File::open(path).map_err(at)?;
+        // Changed pages are not dropped.
+        file.sync_all().map_err(at)?;
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
+            .map_err(|error| at(error.into()))
+    }
+
+    #[allow(unsafe_code)]
+    pub(super) fn residency(path: &Path) -> Result<Residency> {
+        let at = |error| Error::io("ask for residency", error).at(path);
+        let file = File::open(path).map_err(at)?;
+        let len = file.metadata().map_err(at)?.len();
+        let len = usize::try_from(len).map_err(|_| {
+            Error::new(ErrorKind::Unsupported, "map", "is larger than the address space").at(path)
+        })?;
+        let page = rustix::param::page_size();
+        let pages = len.div_ceil(page);
+        let mut resident = 0;
+        if len > 0 {
+            // SAFETY: no byte of the map is ever touched, so it does not matter who changes the file.
+            let map = unsafe { MmapOptions::new().len(len).map(&file) }.map_err(at)?;
+            let mut answer = vec![0; pages.min(PAGES_AT_ONCE)];
+            for first in (0..pages).step_by(PAGES_AT_ONCE) {
+                let count = PAGES_AT_ONCE.min(pages - first);
+                ask(&map, first * page, count * page, &mut answer[..count]).map_err(at)?;
+                resident += answer[..count].iter().filter(|&&state| state & 1 == 1).count();
+            }
+        }
+        Ok(Residency { resident_pages: resident as u64, pages: pages as u64 })
+    }
+
+    /// Fills `answer` with the state of each page of `len` bytes of `map` from `offset` on.
+    #[allow(unsafe_code)]
+    fn ask(map: &Mmap, offset: usize, len: usize, answer: &mut [u8]) -> std::io::Result<()> {
+        let len = len.min(map.len() - offset);
+        // SAFETY: the range lies within the map, as the line above makes sure (indexing would panic), begins
+        // at a page since `offset` is a multiple of one, and `answer` has a byte for each of its pages; the
+        // pages are asked about, not read.
+        let code = unsafe {
+            libc::mincore(map[offset..].as_ptr().cast_mut().cast(), len, answer.as_mut_ptr())
+        };
+        if code == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use super::*;
+
+    fn unknown(path: &Path) -> Error {
+        let reason = "what is cached is not known on this system";
+        Error::new(ErrorKind::Unsupported, "ask for residency", reason).at(path)
+    }
+
+    pub(super) fn evict(path: &Path) -> Result<()> {
+        Err(unknown(path))
+    }
+
+    pub(super) fn residency(path: &Path) -> Result<Residency> {
+        Err(unknown(path))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_evicted_is_not_resident_and_what_is_read_is() {
+        // Not in /tmp, which may be kept in memory: there nothing can be evicted.
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![7; 1_000_001]).unwrap();
+        evict(&path).unwrap();
+        assert_eq!(residency(&path).unwrap(), Residency { resident_pages: 0, pages: 245 });
+        make_resident(&path).unwrap();
+        assert_eq!(residency(&path).unwrap().share(), 1.0);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(residency(&path).unwrap(), Residency { resident_pages: 0, pages: 0 });
+        assert!(residency(&folder.path().join("none")).is_err());
+    }
 }

@@ -1,11 +1,11 @@
-//! What the kernel counted of a process.
+//! What the kernel counted of a process, and of the device below a file.
 
 use std::path::Path;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
-/// What the kernel counted of a process since it began.
+/// What the kernel counted of a process, all its threads together, since it began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProcessCounters {
     /// Processor time in user mode.
@@ -31,25 +31,134 @@ pub struct ProcessCounters {
 }
 
 impl ProcessCounters {
-    /// The counters of process `pid`.
-    pub fn of(_pid: u32) -> Result<Self> {
-        todo!()
+    /// The counters of process `pid`, which must be this user's.
+    ///
+    /// # Errors
+    /// Where there is no such process or the system does not tell.
+    pub fn of(pid: u32) -> Result<Self> {
+        system::counters(pid)
     }
 
-    /// What came since `earlier`.
+    /// What came since `earlier`, an earlier reading of the same process.
     #[must_use]
-    pub fn since(&self, _earlier: &Self) -> Self {
-        todo!()
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+            minor_faults: self.minor_faults.saturating_sub(earlier.minor_faults),
+            major_faults: self.major_faults.saturating_sub(earlier.major_faults),
+            read_calls: self.read_calls.saturating_sub(earlier.read_calls),
+            write_calls: self.write_calls.saturating_sub(earlier.write_calls),
+            read_bytes: self.read_bytes.saturating_sub(earlier.read_bytes),
+            written_bytes: self.written_bytes.saturating_sub(earlier.written_bytes),
+            device_read_bytes: self.device_read_bytes.saturating_sub(earlier.device_read_bytes),
+            dirtied_bytes: self.dirtied_bytes.saturating_sub(earlier.dirtied_bytes),
+        }
     }
 }
 
-/// Anonymous memory of process `pid` that is resident (RssAnon), in bytes.
-pub fn anonymous_bytes(_pid: u32) -> Result<u64> {
-    todo!()
+/// Anonymous memory of process `pid` that is resident (`RssAnon`), in bytes: its own, not that of files.
+///
+/// # Errors
+/// As [`ProcessCounters::of`].
+pub fn anonymous_bytes(pid: u32) -> Result<u64> {
+    system::anonymous_bytes(pid)
 }
 
 /// Bytes that the device below `path` has written since the machine began, for whomever; none where the
 /// system does not tell.
-pub fn device_written_bytes(_path: &Path) -> Option<u64> {
-    todo!()
+pub fn device_written_bytes(path: &Path) -> Option<u64> {
+    system::device_written_bytes(path)
+}
+
+fn unknown(reason: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, "count", reason)
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use procfs::process::Process;
+
+    use super::*;
+
+    pub(super) fn counters(pid: u32) -> Result<ProcessCounters> {
+        let process = process(pid)?;
+        let stat = process.stat().map_err(not_counted)?;
+        let io = process.io().map_err(not_counted)?;
+        let ticks = procfs::ticks_per_second();
+        let time = |count: u64| Duration::from_nanos(count * (1_000_000_000 / ticks));
+        Ok(ProcessCounters {
+            user: time(stat.utime),
+            system: time(stat.stime),
+            minor_faults: stat.minflt,
+            major_faults: stat.majflt,
+            read_calls: io.syscr,
+            write_calls: io.syscw,
+            read_bytes: io.rchar,
+            written_bytes: io.wchar,
+            device_read_bytes: io.read_bytes,
+            dirtied_bytes: io.write_bytes,
+        })
+    }
+
+    pub(super) fn anonymous_bytes(pid: u32) -> Result<u64> {
+        let status = process(pid)?.status().map_err(not_counted)?;
+        let kib = status.rssanon.ok_or_else(|| unknown("the kernel does not tell RssAnon"))?;
+        Ok(kib * 1024)
+    }
+
+    pub(super) fn device_written_bytes(path: &Path) -> Option<u64> {
+        use std::os::unix::fs::MetadataExt;
+        let device = std::fs::metadata(path).ok()?.dev();
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let stat = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+        // The seventh field counts written sectors, of 512 bytes whatever the device's own are.
+        let sectors: u64 = stat.split_whitespace().nth(6)?.parse().ok()?;
+        Some(sectors * 512)
+    }
+
+    fn process(pid: u32) -> Result<Process> {
+        let pid = i32::try_from(pid).map_err(|_| unknown("no such process"))?;
+        Process::new(pid).map_err(not_counted)
+    }
+
+    fn not_counted(error: procfs::ProcError) -> Error {
+        unknown("cannot read a process's counters").caused_by(error)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use super::*;
+
+    pub(super) fn counters(_pid: u32) -> Result<ProcessCounters> {
+        Err(unknown("processes are not counted on this system"))
+    }
+
+    pub(super) fn anonymous_bytes(_pid: u32) -> Result<u64> {
+        Err(unknown("processes are not counted on this system"))
+    }
+
+    pub(super) fn device_written_bytes(_path: &Path) -> Option<u64> {
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_counted() {
+        let before = ProcessCounters::of(std::process::id()).unwrap();
+        let memory = anonymous_bytes(std::process::id()).unwrap();
+        let pages = std::hint::black_box(vec![1u8; 64 << 20]);
+        std::fs::read("/proc/self/status").unwrap();
+        let counted = ProcessCounters::of(std::process::id()).unwrap().since(&before);
+        assert!(counted.read_calls > 0 && counted.read_bytes > 0);
+        assert!(counted.minor_faults > 0);
+        assert!(anonymous_bytes(std::process::id()).unwrap() > memory + (32 << 20));
+        drop(pages);
+        assert!(ProcessCounters::of(u32::MAX).is_err());
+    }
 }

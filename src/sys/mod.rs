@@ -3,6 +3,7 @@
 //! Everything that is not portable and everything `unsafe` is here, so that no other room has either.
 //! Knows bytes and files; knows neither arrays nor formats.
 
+mod advice;
 mod bounds;
 mod cache;
 #[cfg(feature = "program")]
@@ -11,9 +12,13 @@ mod device;
 mod disk;
 mod faulty;
 mod files;
+mod limit;
 mod lock;
+mod mapped;
 mod memory;
+mod positioned;
 mod recording;
+mod space;
 
 pub use cache::{Residency, evict, make_resident, residency};
 #[cfg(feature = "program")]
@@ -21,15 +26,7 @@ pub use counters::{ProcessCounters, anonymous_bytes, device_written_bytes};
 pub use device::{Advice, Device, DeviceKind, Existing, LockPolicy, Medium, Mode};
 pub use disk::DiskMedium;
 pub use faulty::{FaultPlan, FaultyMedium};
+pub use limit::memory_limit_bytes;
 pub use memory::MemoryMedium;
-pub use recording::RecordingMedium;
-
-/// The memory limit set for this process by a cgroup, in bytes; none where there is none or it is not known.
-pub fn memory_limit_bytes() -> Option<u64> {
-    None
-}
-
-/// Bytes that the file system of `folder` can still take.
-pub fn available_space(_folder: &std::path::Path) -> crate::Result<u64> {
-    todo!()
-}
+pub use recording::{Operation, Recorded, RecordingMedium};
+pub use space::available_space;

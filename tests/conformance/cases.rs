@@ -92,7 +92,8 @@ pub fn every_selection_reads_what_the_oracle_reads(subject: &Subject) {
         let mut wide = Array2::from_elem((expected.nrows() * 2, expected.ncols() * 3), -1.0);
         store.read(&selection, wide.slice_mut(s![..;2, ..;3])).unwrap();
         assert_eq!(wide.slice(s![..;2, ..;3]), expected, "{selection:?} with gaps");
-        assert!(wide.slice(s![1..;2, ..]).iter().all(|&value| value == -1.0));
+        let between = wide.rows().into_iter().skip(1).step_by(2);
+        assert!(between.flatten().all(|&value| value == -1.0));
     }
 }
 

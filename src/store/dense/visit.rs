@@ -110,7 +110,7 @@ impl Engine {
 
     /// Whether the file's bytes can be shown as they are.
     pub(super) fn lends<T: Element>(&self) -> bool {
-        let aligned = self.geometry.data_offset % align_of::<T>() as u64 == 0;
+        let aligned = self.geometry.data_offset.is_multiple_of(align_of::<T>() as u64);
         self.device.kind() != DeviceKind::Positioned
             && self.swap_unit == 1
             && aligned

@@ -1,0 +1,80 @@
+//! Hints to the kernel about open files: how they will be read, what to read ahead, write out or drop.
+//!
+//! Hints never fail: where one cannot be given, things are as slow as without it.
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::{advise, drop_cached, read_ahead, start_write_back};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::File;
+    use std::num::NonZeroU64;
+    use std::ops::Range;
+    use std::os::fd::AsRawFd;
+
+    use rustix::fs::{Advice as FileAdvice, fadvise};
+
+    use crate::sys::Advice;
+
+    fn give(file: &File, range: Range<u64>, advice: FileAdvice) {
+        let len = NonZeroU64::new(range.end.saturating_sub(range.start));
+        // No length would mean: to the end of the file.
+        if len.is_some() {
+            let _ = fadvise(file, range.start, len, advice);
+        }
+    }
+
+    /// How the whole of `file` will be read.
+    pub(in crate::sys) fn advise(file: &File, advice: Advice) {
+        let advice = match advice {
+            Advice::Normal => FileAdvice::Normal,
+            Advice::Sequential => FileAdvice::Sequential,
+            Advice::Random => FileAdvice::Random,
+        };
+        let _ = fadvise(file, 0, None, advice);
+    }
+
+    /// Asks for `range` ahead of use.
+    pub(in crate::sys) fn read_ahead(file: &File, range: Range<u64>) {
+        give(file, range, FileAdvice::WillNeed);
+    }
+
+    /// Drops the clean pages of `range` from the cache.
+    pub(in crate::sys) fn drop_cached(file: &File, range: Range<u64>) {
+        give(file, range, FileAdvice::DontNeed);
+    }
+
+    /// Starts writing the changed pages of `range`, without waiting.
+    #[allow(unsafe_code)]
+    pub(in crate::sys) fn start_write_back(file: &File, range: Range<u64>) {
+        let (Ok(start), Ok(len)) =
+            (i64::try_from(range.start), i64::try_from(range.end.saturating_sub(range.start)))
+        else {
+            return;
+        };
+        // A length of 0 would mean: to the end of the file.
+        if len > 0 {
+            // SAFETY: the descriptor is open for as long as `file` is borrowed; the call touches no memory.
+            unsafe {
+                libc::sync_file_range(file.as_raw_fd(), start, len, libc::SYNC_FILE_RANGE_WRITE);
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) use elsewhere::{advise, drop_cached, read_ahead, start_write_back};
+
+/// Systems to which these hints cannot be given.
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use std::fs::File;
+    use std::ops::Range;
+
+    use crate::sys::Advice;
+
+    pub(in crate::sys) fn advise(_file: &File, _advice: Advice) {}
+    pub(in crate::sys) fn read_ahead(_file: &File, _range: Range<u64>) {}
+    pub(in crate::sys) fn drop_cached(_file: &File, _range: Range<u64>) {}
+    pub(in crate::sys) fn start_write_back(_file: &File, _range: Range<u64>) {}
+}
