@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,17 +44,17 @@ enum Said {
 }
 
 impl TrialProcess {
-    /// Starts `command`: a program and its arguments.
+    /// Starts `command`, a program and its arguments, in `folder`.
     ///
     /// # Errors
     /// Where it cannot be started.
-    pub(super) fn start(command: &[OsString], cancel: Cancel) -> Result<Self> {
+    pub(super) fn start(command: &[OsString], folder: &Path, cancel: Cancel) -> Result<Self> {
         let [program, arguments @ ..] = command else {
             let reason = "the command of a trial is empty";
             return Err(Error::new(ErrorKind::InvalidArgument, "start", reason));
         };
         let mut command = Command::new(program);
-        command.args(arguments);
+        command.args(arguments).current_dir(folder);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C is for the harness: it ends its trials in order.
         #[cfg(unix)]
@@ -209,7 +210,8 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     fn shell(script: &str) -> TrialProcess {
-        TrialProcess::start(&["sh".into(), "-c".into(), script.into()], Cancel::default()).unwrap()
+        let command = ["sh".into(), "-c".into(), script.into()];
+        TrialProcess::start(&command, Path::new("."), Cancel::default()).unwrap()
     }
 
     fn go(script: &str, silence: Duration) -> Result<Reply> {
@@ -266,7 +268,7 @@ mod tests {
     fn a_wish_to_stop_is_heard_while_waiting() {
         let cancel = Cancel::default();
         let command = ["sh".into(), "-c".into(), "exec sleep 1000".into()];
-        let mut process = TrialProcess::start(&command, cancel.clone()).unwrap();
+        let mut process = TrialProcess::start(&command, Path::new("."), cancel.clone()).unwrap();
         let id = process.id();
         thread::spawn(move || {
             thread::sleep(SOON);
@@ -282,8 +284,8 @@ mod tests {
     #[test]
     fn what_cannot_be_started_is_named() {
         let command = ["/nonexistent/peer".into()];
-        let error = TrialProcess::start(&command, Cancel::default()).unwrap_err();
+        let error = TrialProcess::start(&command, Path::new("."), Cancel::default()).unwrap_err();
         assert!(error.to_string().starts_with("/nonexistent/peer: cannot start"), "{error}");
-        assert!(TrialProcess::start(&[], Cancel::default()).is_err());
+        assert!(TrialProcess::start(&[], Path::new("."), Cancel::default()).is_err());
     }
 }

@@ -1,0 +1,281 @@
+//! The other side of the trial protocol: what a trial process of this crate's own backends does.
+//!
+//! Owns the worker: it opens, works, closes, tells how long that took, and leaves its answer. Knows neither
+//! regimes nor right answers: those are the harness's.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufWriter, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use ndarray::Array2;
+
+use super::config::Backend;
+use super::protocol::{self, Done, Ready, Reply, Request, TrialRequest};
+use crate::array::{DType, Order, Selection, Shape, dispatch};
+use crate::error::{Error, ErrorKind, Result};
+use crate::measure::Stopwatch;
+use crate::store::{
+    self, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, OpenOptions, RawLayout,
+    TileOrder,
+};
+use crate::sys::{Existing, Mode};
+use crate::workload::{AnswerKind, Generated, Source, Value, Workload, column_sums, extract};
+
+/// Speaks trial protocol v1 until there are no more samples.
+///
+/// # Errors
+/// Where a sample or a message fails; the harness has been told by then.
+pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<()> {
+    let served = speak(input, output);
+    if let Err(error) = &served {
+        // Where nobody listens any more, the exit code must do.
+        let _ = protocol::send(output, &Reply::Failed(error.to_string()));
+    }
+    served
+}
+
+fn speak(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<()> {
+    let request = match hear(input)? {
+        Some(Request::Trial { trial }) => *trial,
+        Some(_) => return Err(out_of_turn()),
+        None => return Ok(()),
+    };
+    let job = match Job::new(request) {
+        Ok(job) => job,
+        Err(error) => return say(output, &Reply::Unsupported(error.to_string())),
+    };
+    dispatch!(job.dtype, T => take_samples::<T>(&job, input, output))
+}
+
+fn take_samples<T: Value>(
+    job: &Job,
+    input: &mut dyn BufRead,
+    output: &mut dyn Write,
+) -> Result<()> {
+    let version = format!("arraystore {}", env!("CARGO_PKG_VERSION"));
+    say(output, &Reply::Ready(Ready { version }))?;
+    let mut kept = None;
+    loop {
+        let reply = match hear(input)? {
+            Some(Request::Go { .. }) => {
+                // The last answer's memory is not this sample's.
+                kept = None;
+                let (done, answer) = job.work::<T>()?;
+                kept.insert(answer);
+                Reply::Done(done)
+            }
+            Some(Request::Answer { answer: path, values }) => {
+                let answer: &Answer<T> = kept.as_ref().ok_or_else(out_of_turn)?;
+                answer.write(&path).map_err(|error| Error::io("write", error).at(&path))?;
+                if values {
+                    job.write_values::<T>(&super::values_path(&path))?;
+                }
+                Reply::Answered(true)
+            }
+            Some(Request::End { .. }) | None => return Ok(()),
+            Some(Request::Trial { .. }) => return Err(out_of_turn()),
+        };
+        say(output, &reply)?;
+    }
+}
+
+fn hear(input: &mut dyn BufRead) -> Result<Option<Request>> {
+    let line = protocol::read_line(input).map_err(|error| Error::io("read a request", error))?;
+    line.map(|line| protocol::parse(&line)).transpose()
+}
+
+fn say(output: &mut dyn Write, reply: &Reply) -> Result<()> {
+    protocol::send(output, reply).map_err(|error| Error::io("reply", error))
+}
+
+fn out_of_turn() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "serve", "a request out of turn")
+}
+
+/// A trial request, understood.
+#[derive(Debug)]
+struct Job {
+    request: TrialRequest,
+    backend: Backend,
+    workload: Workload,
+    shape: Shape,
+    dtype: DType,
+    order: Order,
+    selection: Selection,
+    context: Context,
+}
+
+/// What a sample leaves.
+#[derive(Debug)]
+enum Answer<T> {
+    /// The values that were extracted.
+    Values(Array2<T>),
+    /// The column that was written last.
+    Column(Vec<T>),
+    /// Each column's sum.
+    Sums(Vec<f64>),
+}
+
+impl Job {
+    fn new(request: TrialRequest) -> Result<Self> {
+        let [rows, cols] = request.data.shape;
+        let shape = Shape::new(rows, cols);
+        let selection = request.selection();
+        selection.shape(shape)?;
+        let context = Context::new(Budget::new(request.memory)).with_threads(request.threads);
+        Ok(Self {
+            backend: request.backend.parse()?,
+            workload: request.workload.parse()?,
+            shape,
+            dtype: request.data.dtype.parse()?,
+            order: request.data.order.as_deref().map_or(Ok(Order::C), str::parse)?,
+            selection,
+            context,
+            request,
+        })
+    }
+
+    /// One execution of the workload, on the clock from opening to closing.
+    fn work<T: Value>(&self) -> Result<(Done, Answer<T>)> {
+        match self.workload.answer() {
+            AnswerKind::File => self.fill(),
+            AnswerKind::Values => self.read(|store| {
+                extract(store, &self.selection).map(Answer::Values)
+            }),
+            AnswerKind::Sums => self.read(|store| {
+                column_sums(store, self.tile_order(), &self.context).map(Answer::Sums)
+            }),
+        }
+    }
+
+    fn fill<T: Value>(&self) -> Result<(Done, Answer<T>)> {
+        let source = self.source::<T>()?;
+        let last = self.shape.cols.saturating_sub(1);
+        let mut column = Vec::new();
+        let options = CreateOptions {
+            shape: self.shape,
+            dtype: T::DTYPE,
+            layout: self.backend.layout(self.order),
+            io: self.backend.io(),
+            existing: Existing::Refuse,
+            file_shape: None,
+            context: self.context.clone(),
+        };
+        let mut watch = Stopwatch::start();
+        let mut store = store::create::<T>(&self.request.path, &options)?;
+        store.fill_columns(&self.context, &mut |index, out| {
+            watch.standing(|| {
+                source.column(index, out)?;
+                if index == last {
+                    column = out.to_vec();
+                }
+                Ok(())
+            })
+        })?;
+        let filled = watch.elapsed();
+        store.sync()?;
+        drop(store);
+        let done = watch.elapsed();
+        let reply = Done {
+            seconds: done.as_secs_f64(),
+            durable_seconds: Some((done - filled).as_secs_f64()),
+            stood_seconds: Some(watch.stood().as_secs_f64()),
+        };
+        Ok((reply, Answer::Column(column)))
+    }
+
+    fn read<T: Value>(
+        &self,
+        work: impl FnOnce(&dyn ArrayStore<Elem = T>) -> Result<Answer<T>>,
+    ) -> Result<(Done, Answer<T>)> {
+        let watch = Stopwatch::start();
+        let store = self.open::<T>()?;
+        let answer = work(&*store)?;
+        drop(store);
+        Ok((done(watch.elapsed()), answer))
+    }
+
+    fn open<T: Value>(&self) -> Result<Box<dyn ArrayStore<Elem = T>>> {
+        let options = OpenOptions {
+            io: self.backend.io(),
+            context: self.context.clone(),
+            ..OpenOptions::default()
+        };
+        let store = store::open::<T>(&self.request.path, &options)?;
+        let (found, layout) = (store.spec(), self.backend.layout(self.order));
+        if (found.shape, found.layout) == (self.shape, layout) {
+            return Ok(store);
+        }
+        let reason =
+            format!("holds {} {} where {} {layout} is needed", found.shape, found.layout, self.shape);
+        Err(Error::new(ErrorKind::ShapeMismatch, "open", reason).at(&self.request.path))
+    }
+
+    fn tile_order(&self) -> TileOrder {
+        match self.workload {
+            Workload::ExtractColumns => TileOrder::Columns,
+            _ => TileOrder::Any,
+        }
+    }
+
+    /// Where the values of a fill come from.
+    fn source<T: Value>(&self) -> Result<Source<T>> {
+        let data = &self.request.data;
+        Ok(match &self.request.input {
+            Some(path) => {
+                let options =
+                    OpenOptions { context: self.context.clone(), ..OpenOptions::default() };
+                Source::Input(store::open::<T>(path, &options)?)
+            }
+            None => Source::Generated(Generated {
+                seed: self.request.seed,
+                shape: self.shape,
+                dtype: self.dtype,
+                density: data.density,
+            }),
+        })
+    }
+
+    /// Leaves every value, column after column, at `path`.
+    fn write_values<T: Value>(&self, path: &Path) -> Result<()> {
+        let at = |error| Error::io("write", error).at(path);
+        let bytes = self.shape.dense_bytes(size_of::<T>())? as u64;
+        File::create(path).and_then(|file| file.set_len(bytes)).map_err(at)?;
+        let layout =
+            RawLayout { dtype: T::DTYPE, shape: self.shape, order: Order::Fortran, offset: 0 };
+        let options = OpenOptions {
+            mode: Mode::ReadWrite,
+            raw: Some(layout),
+            context: self.context.clone(),
+            ..OpenOptions::default()
+        };
+        let mut values = store::open::<T>(path, &options)?;
+        // Not synced: the answer is read once, from the page cache, and removed.
+        store::copy(&*self.open::<T>()?, &mut *values, &self.context)
+    }
+}
+
+fn done(elapsed: Duration) -> Done {
+    Done { seconds: elapsed.as_secs_f64(), durable_seconds: None, stood_seconds: None }
+}
+
+impl<T: Value> Answer<T> {
+    /// Leaves the answer at `path`: raw, little-endian, in C order.
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let mut out = BufWriter::new(File::create(path)?);
+        match self {
+            Self::Values(values) => match values.as_slice() {
+                Some(values) => out.write_all(bytemuck::cast_slice(values))?,
+                None => {
+                    for value in values {
+                        out.write_all(bytemuck::bytes_of(value))?;
+                    }
+                }
+            },
+            Self::Column(column) => out.write_all(bytemuck::cast_slice(column))?,
+            Self::Sums(sums) => out.write_all(bytemuck::cast_slice(sums))?,
+        }
+        out.flush()
+    }
+}
