@@ -1,18 +1,40 @@
 //! The right answers, and whether an answer is one of them.
 
+use ndarray::Array2;
+
+use super::sums::{add_tile, zeros};
 use super::{Generated, Value, Workload};
-use crate::array::Digest;
+use crate::array::{Axis, Digest, Digester, Selection, Shape, dispatch};
 use crate::error::Result;
-use crate::store::{AnyStore, ArrayStore, Context};
+use crate::store::{AnyStore, ArrayStore, ArrayStoreExt, Context, TileOrder};
+use crate::with_store;
+
+/// Selected values held at once while their digest is made, in bytes, where the budget allows.
+const PIECE_BYTES: u64 = 64 << 20;
 
 /// How closely sums must agree.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Exactness {
     /// In every bit: the sums are exact whatever the order of addition.
     Exact,
-    /// Within this share of the sum of the column's magnitudes: as far as the order of addition in f64 can
-    /// move a sum.
+    /// Within this share of the sum of the column's magnitudes: what the order of addition in f64 can make
+    /// of a sum, and no more.
     Within(f64),
+}
+
+impl Exactness {
+    /// For sums of `rows` whole numbers of units, each at most `units`.
+    ///
+    /// Each of n − 1 additions rounds by at most 2⁻⁵³ of what has been summed so far, which is at most the sum
+    /// of magnitudes; both sides may have rounded (Higham, Accuracy and Stability of Numerical
+    /// Algorithms, 2002, §4.2). Values that f64 rounds by itself (64-bit integers) count as two more.
+    fn of(rows: usize, units: f64) -> Self {
+        let rows = rows as f64;
+        if rows == 0.0 || rows * units <= (1u64 << 53) as f64 {
+            return Self::Exact;
+        }
+        Self::Within((rows + 2.0) * f64::EPSILON)
+    }
 }
 
 /// The right answers to all workloads over one matrix.
@@ -30,28 +52,54 @@ impl Answers {
     ///
     /// # Errors
     /// Where the context is cancelled or its budget too small.
-    pub fn of_generated(_data: &Generated, _seed: u64, _context: &Context) -> Result<Self> {
-        todo!()
+    pub fn of_generated(data: &Generated, seed: u64, context: &Context) -> Result<Self> {
+        let survey = data.survey(context)?;
+        dispatch!(data.dtype, T => Ok(Self {
+            matrix: survey.digest,
+            selections: selections(data.shape, seed, context, |selection| {
+                data.select::<T>(selection)
+            })?,
+            sums: survey.sums,
+            magnitudes: survey.magnitudes,
+            exactness: Exactness::of(data.shape.rows, T::GENERATED_UNITS),
+        }))
     }
 
     /// The right answers over the matrix in `store`: an input, opened by a backend that is trusted.
     ///
     /// # Errors
-    /// Where reading fails or the context is cancelled.
+    /// Where reading fails, the context is cancelled or its budget too small.
     pub fn of_store<T: Value>(
-        _store: &dyn ArrayStore<Elem = T>,
-        _seed: u64,
-        _context: &Context,
+        store: &dyn ArrayStore<Elem = T>,
+        seed: u64,
+        context: &Context,
     ) -> Result<Self> {
-        todo!()
+        let shape = store.spec().shape;
+        let (mut sums, mut magnitudes) = (zeros(shape.cols)?, zeros(shape.cols)?);
+        store.visit(
+            TileOrder::Any,
+            &mut |tile| {
+                add_tile(&tile, &mut sums, T::addend, context);
+                add_tile(&tile, &mut magnitudes, T::magnitude, context);
+                Ok(())
+            },
+            context,
+        )?;
+        Ok(Self {
+            matrix: store.digest(context)?,
+            selections: selections(shape, seed, context, |selection| store.select(selection))?,
+            sums,
+            magnitudes,
+            exactness: Exactness::of(shape.rows, T::UNITS),
+        })
     }
 
     /// [`Answers::of_store`] for a store of any element type.
     ///
     /// # Errors
     /// As [`Answers::of_store`].
-    pub fn of_any(_store: &AnyStore, _seed: u64, _context: &Context) -> Result<Self> {
-        todo!()
+    pub fn of_any(store: &AnyStore, seed: u64, context: &Context) -> Result<Self> {
+        with_store!(store, store => Self::of_store(&**store, seed, context))
     }
 
     /// The digest of the whole matrix.
@@ -59,8 +107,13 @@ impl Answers {
         self.matrix
     }
 
-    /// The digest of what `workload` selects; for a fill that of the last column; none for visits.
+    /// The digest of what `workload` selects, as a matrix of its own; for a fill that of the last column;
+    /// none for visits.
     pub fn selection(&self, workload: Workload) -> Option<Digest> {
+        let workload = match workload {
+            Workload::FillColumns => Workload::ExtractColumn,
+            other => other,
+        };
         self.selections.iter().find(|(of, _)| *of == workload).map(|&(_, digest)| digest)
     }
 
@@ -78,23 +131,213 @@ impl Answers {
     ///
     /// # Errors
     /// One line that says what differs.
-    pub fn check_matrix(&self, _found: Digest) -> Result<(), String> {
-        todo!()
+    pub fn check_matrix(&self, found: Digest) -> Result<(), String> {
+        check_digest("the matrix", self.matrix, found)
     }
 
     /// Checks the digest of the values that an extract answered with, or of the column that a fill kept.
     ///
     /// # Errors
     /// One line that says what differs.
-    pub fn check_selection(&self, _workload: Workload, _found: Digest) -> Result<(), String> {
-        todo!()
+    pub fn check_selection(&self, workload: Workload, found: Digest) -> Result<(), String> {
+        let what = match workload {
+            Workload::FillColumns => "the last column",
+            _ => "the selection",
+        };
+        match self.selection(workload) {
+            Some(right) => check_digest(what, right, found),
+            None => Err(format!("{workload} answers with sums, not with values")),
+        }
     }
 
     /// Checks the sums that a visit answered with.
     ///
     /// # Errors
     /// One line that says what differs.
-    pub fn check_sums(&self, _found: &[f64]) -> Result<(), String> {
-        todo!()
+    pub fn check_sums(&self, found: &[f64]) -> Result<(), String> {
+        if found.len() != self.sums.len() {
+            return Err(format!("{} sums where {} are right", found.len(), self.sums.len()));
+        }
+        let differs = |&col: &usize| !self.is_right(col, found[col]);
+        let Some(col) = (0..found.len()).find(differs) else { return Ok(()) };
+        let others = (col + 1..found.len()).filter(differs).count();
+        let others = if others == 0 { String::new() } else { format!(", and {others} others") };
+        Err(format!(
+            "column {col} sums to {:?} where {:?} is right{others}",
+            found[col], self.sums[col]
+        ))
+    }
+
+    fn is_right(&self, col: usize, found: f64) -> bool {
+        let right = self.sums[col];
+        match self.exactness {
+            Exactness::Within(share) if right.is_finite() => {
+                (found - right).abs() <= share * self.magnitudes[col]
+            }
+            // Not by bits: the sum of nothing may be 0 or −0, and NaN has many.
+            _ => found == right || (found.is_nan() && right.is_nan()),
+        }
+    }
+}
+
+fn check_digest(what: &str, right: Digest, found: Digest) -> Result<(), String> {
+    if found == right {
+        return Ok(());
+    }
+    Err(format!("the digest of {what} is {found} where {right} is right"))
+}
+
+/// The digest of each workload's selection of a matrix of `shape` that `select` gives parts of.
+fn selections<T: Value>(
+    shape: Shape,
+    seed: u64,
+    context: &Context,
+    select: impl Fn(&Selection) -> Result<Array2<T>>,
+) -> Result<Vec<(Workload, Digest)>> {
+    let mut digests = Vec::new();
+    for workload in Workload::ALL {
+        if let Some(selection) = workload.selection(shape, seed) {
+            digests.push((workload, selection_digest(shape, &selection, context, &select)?));
+        }
+    }
+    Ok(digests)
+}
+
+/// The digest of a selection as a matrix of its own, made piece by piece.
+fn selection_digest<T: Value>(
+    shape: Shape,
+    selection: &Selection,
+    context: &Context,
+    select: &impl Fn(&Selection) -> Result<Array2<T>>,
+) -> Result<Digest> {
+    let (rows, cols) = selection.resolve(shape)?;
+    let mut digester = Digester::new(Shape::new(rows.len(), cols.len()), T::DTYPE);
+    // A quarter of the budget: the store that is read may draw on the same.
+    let piece = (context.available_bytes() / 4).min(PIECE_BYTES) as usize / size_of::<T>();
+    let width = piece.min(cols.len()).max(1);
+    let height = (piece / width).clamp(1, rows.len().max(1));
+    let _held = context.reserve((width * height * size_of::<T>()) as u64)?;
+    for row in (0..rows.len()).step_by(height) {
+        let some_rows = rows.part(row..rows.len().min(row + height));
+        for col in (0..cols.len()).step_by(width) {
+            let some_cols = cols.part(col..cols.len().min(col + width));
+            let values = select(&Selection::block(Axis::from(some_rows), Axis::from(some_cols)))?;
+            digester.block(row, col, values.view());
+            context.advance((values.len() * size_of::<T>()) as u64)?;
+        }
+    }
+    Ok(digester.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::DType;
+    use crate::store::MemoryStore;
+
+    fn data(dtype: DType, density: f64) -> Generated {
+        Generated { seed: 5, shape: Shape::new(300, 20), dtype, density }
+    }
+
+    fn digest<T: Value>(array: &Array2<T>) -> Digest {
+        let mut digester = Digester::new(Shape::new(array.nrows(), array.ncols()), T::DTYPE);
+        digester.block(0, 0, array.view());
+        digester.finish()
+    }
+
+    #[test]
+    fn a_store_of_generated_data_has_the_answers_of_generated_data() {
+        let context = Context::default().with_threads(2);
+        for dtype in DType::ALL {
+            for density in [1.0, 0.1, 0.0] {
+                let data = data(dtype, density);
+                let made = Answers::of_generated(&data, 9, &context).unwrap();
+                let read = dispatch!(dtype, T => {
+                    let all: Array2<T> = data.select(&Selection::all()).unwrap();
+                    Answers::of_store(&MemoryStore::new(all), 9, &context).unwrap()
+                });
+                assert_eq!(made.matrix(), read.matrix(), "{dtype}");
+                assert_eq!(made.selections, read.selections, "{dtype}");
+                made.check_sums(read.sums()).unwrap();
+                read.check_sums(made.sums()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn selections_have_the_digest_of_their_values_in_c_order_whatever_the_pieces() {
+        let data = data(DType::F32, 0.5);
+        let small = Context::new(crate::store::Budget::new(1 << 20));
+        let tiny = Context::new(crate::store::Budget::new(800));
+        let answers = Answers::of_generated(&data, 9, &small).unwrap();
+        for workload in Workload::ALL {
+            let Some(selection) = workload.selection(data.shape, 9) else { continue };
+            let right = digest(&data.select::<f32>(&selection).unwrap());
+            answers.check_selection(workload, right).unwrap();
+            let select = |part: &Selection| data.select::<f32>(part);
+            let pieces = selection_digest(data.shape, &selection, &tiny, &select).unwrap();
+            assert_eq!(pieces, right, "{workload}");
+        }
+        let last: Array2<f32> = data.select(&Selection::column(19)).unwrap();
+        answers.check_selection(Workload::FillColumns, digest(&last)).unwrap();
+    }
+
+    #[test]
+    fn wrong_answers_are_told_in_one_line() {
+        let data = data(DType::F32, 1.0);
+        let answers = Answers::of_generated(&data, 9, &Context::default()).unwrap();
+        assert_eq!(answers.exactness(), Exactness::Exact);
+        answers.check_matrix(answers.matrix()).unwrap();
+        let other = answers.selection(Workload::ExtractBlock).unwrap();
+        for message in [
+            answers.check_matrix(other),
+            answers.check_selection(Workload::ExtractRows, other),
+            answers.check_selection(Workload::FillColumns, other),
+            answers.check_selection(Workload::Scan, other),
+            answers.check_sums(&answers.sums()[1..]),
+        ] {
+            let message = message.unwrap_err();
+            assert!(!message.contains('\n'), "{message}");
+        }
+        let mut sums = answers.sums().to_vec();
+        sums[3] = sums[3].next_up();
+        sums[7] = f64::NAN;
+        let message = answers.check_sums(&sums).unwrap_err();
+        assert!(message.starts_with("column 3 sums to ") && message.ends_with(", and 1 others"));
+    }
+
+    #[test]
+    fn sums_that_rounding_moves_are_right_and_sums_of_less_precision_are_not() {
+        let rows = 50_000;
+        let values = Array2::from_shape_fn((rows, 1), |(i, _)| 1.0 / (i as f32 + 1.5));
+        let store = MemoryStore::new(values.clone());
+        let answers = Answers::of_store(&store, 0, &Context::default()).unwrap();
+        assert!(matches!(answers.exactness(), Exactness::Within(_)));
+        let forwards: f64 = values.iter().map(|&v| f64::from(v)).sum();
+        let backwards: f64 = values.column(0).iter().rev().map(|&v| f64::from(v)).sum();
+        answers.check_sums(&[forwards]).unwrap();
+        answers.check_sums(&[backwards]).unwrap();
+        let single: f32 = values.iter().sum();
+        answers.check_sums(&[f64::from(single)]).unwrap_err();
+        answers.check_sums(&[f64::NAN]).unwrap_err();
+    }
+
+    #[test]
+    fn sums_that_are_no_numbers_agree_with_their_like() {
+        let values = ndarray::array![[f32::NAN, f32::INFINITY, 1.0]];
+        let answers = Answers::of_store(&MemoryStore::new(values), 0, &Context::default()).unwrap();
+        answers.check_sums(&[-f64::NAN, f64::INFINITY, 1.0]).unwrap();
+        answers.check_sums(&[f64::NAN, f64::NEG_INFINITY, 1.0]).unwrap_err();
+        answers.check_sums(&[f64::NAN, f64::INFINITY, f64::NAN]).unwrap_err();
+    }
+
+    #[test]
+    fn sums_are_exact_as_far_as_f64_reaches() {
+        assert_eq!(Exactness::of(1 << 29, f32::GENERATED_UNITS), Exactness::Exact);
+        assert_eq!(Exactness::of(1 << 21, f64::GENERATED_UNITS), Exactness::Exact);
+        assert_eq!(Exactness::of(1 << 22, i32::UNITS), Exactness::Exact);
+        assert_eq!(Exactness::of(0, f64::INFINITY), Exactness::Exact);
+        assert!(matches!(Exactness::of((1 << 29) + 1, f32::GENERATED_UNITS), Exactness::Within(_)));
+        assert!(matches!(Exactness::of(1, f32::UNITS), Exactness::Within(_)));
     }
 }

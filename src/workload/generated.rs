@@ -131,3 +131,86 @@ fn no_normal<T: Value>() -> Error {
     )
     .hint("use --fill uniform, or a dtype of real or complex numbers")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::dispatch;
+
+    fn data(dtype: DType, density: f64) -> Generated {
+        Generated { seed: 3, shape: Shape::new(50, 12), dtype, density }
+    }
+
+    #[test]
+    fn a_cell_is_the_same_however_it_is_reached() {
+        for dtype in DType::ALL {
+            let data = data(dtype, 0.6);
+            dispatch!(dtype, T => {
+                let all: Array2<T> = data.select(&Selection::all()).unwrap();
+                let mut column = [T::default(); 30];
+                let mut row = [T::default(); 9];
+                for ((row_index, col), &value) in all.indexed_iter() {
+                    assert_eq!(data.cell::<T>(row_index, col), value);
+                    data.fill_row(row_index, 2..11, &mut row);
+                    assert_eq!(row, all.row(row_index).as_slice().unwrap()[2..11]);
+                    data.fill_column(col, 15..45, &mut column);
+                    assert!(column.iter().eq(all.column(col).iter().skip(15).take(30)));
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn density_is_what_was_asked_for_and_its_cells_the_same_in_every_dtype() {
+        let shape = Shape::new(20_000, 2);
+        for (density, low, high) in
+            [(0.0, 0, 0), (0.01, 330, 470), (0.5, 19_600, 20_400), (1.0, 40_000, 40_000)]
+        {
+            let data = Generated { seed: 1, shape, dtype: DType::F32, density };
+            let values: Array2<f32> = data.select(&Selection::all()).unwrap();
+            let nonzero = values.iter().filter(|&&value| value != 0.0).count();
+            assert!((low..=high).contains(&nonzero), "{density}: {nonzero}");
+            let data = Generated { dtype: DType::U64, ..data };
+            let others: Array2<u64> = data.select(&Selection::all()).unwrap();
+            assert!(values.iter().zip(&others).all(|(&a, &b)| (a != 0.0) == (b != 0)));
+        }
+        for (density, threshold) in
+            [(f64::NAN, 0), (-1.0, 0), (2.0, 1 << 32), (1.0 / 3.0, 1_431_655_765)]
+        {
+            assert_eq!(data(DType::F32, density).threshold(), threshold);
+        }
+    }
+
+    #[test]
+    fn normal_values_keep_the_zeros_and_refuse_integers() {
+        let data = data(DType::F64, 0.5);
+        let (mut uniform, mut normal) = ([0.0; 50], [0.0; 50]);
+        data.fill_column(4, 0..50, &mut uniform);
+        data.fill_column_normal(4, 0..50, &mut normal).unwrap();
+        assert!(uniform.iter().zip(&normal).all(|(&u, &n): (&f64, &f64)| (u == 0.0) == (n == 0.0)));
+        assert!(normal.iter().any(|&value| value < 0.0));
+        let whole = Generated { dtype: DType::I16, ..data };
+        let error = whole.fill_column_normal::<i16>(0, 0..1, &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn no_two_columns_and_no_two_seeds_are_alike() {
+        let mut seen = std::collections::HashSet::new();
+        for seed in 0..50 {
+            for col in 0..12 {
+                assert!(
+                    seen.insert(Generated { seed, ..data(DType::U64, 1.0) }.cell::<u64>(0, col))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_row_and_column_there_can_be_are_reached() {
+        let data = Generated { shape: Shape::new(usize::MAX, usize::MAX), ..data(DType::U64, 1.0) };
+        let mut last = [0; 1];
+        data.fill_column(usize::MAX - 1, usize::MAX - 1..usize::MAX, &mut last);
+        assert_eq!(last, [data.cell::<u64>(usize::MAX - 1, usize::MAX - 1)]);
+    }
+}

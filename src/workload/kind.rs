@@ -140,3 +140,53 @@ pub fn extract<T: Value>(
 ) -> Result<Array2<T>> {
     store.select(selection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn ids_are_read_back() {
+        for workload in Workload::ALL {
+            assert_eq!(workload.to_string().parse::<Workload>().unwrap(), workload);
+        }
+        assert!(
+            "fill".parse::<Workload>().unwrap_err().to_string().contains("extract-block, scan")
+        );
+    }
+
+    #[test]
+    fn selections_fit_every_shape_and_hold_the_bytes_that_are_requested() {
+        for (rows, cols) in [(0, 0), (0, 9), (9, 0), (1, 1), (5, 3), (10_000, 101)] {
+            let shape = Shape::new(rows, cols);
+            for workload in Workload::ALL {
+                let bytes = workload.bytes_requested(shape, DType::F32);
+                let selection = workload.selection(shape, 1).unwrap_or_default();
+                let selected = selection.shape(shape).unwrap();
+                assert_eq!(bytes, selected.dense_bytes(4).unwrap() as u64, "{workload} {shape}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_block_is_in_the_middle() {
+        let selection = Workload::ExtractBlock.selection(Shape::new(1_000_000, 100), 0).unwrap();
+        assert_eq!(selection, Selection::block(375_000..625_000, 37..62));
+    }
+
+    #[test]
+    fn rows_follow_from_the_seed() {
+        let rows = |seed| Workload::ExtractRows.selection(Shape::new(10_000, 2), seed).unwrap();
+        assert_eq!(rows(1), rows(1));
+        assert_ne!(rows(1), rows(2));
+    }
+
+    #[test]
+    fn what_is_extracted_lies_in_c_order() {
+        let array = ndarray::array![[1, 2, 3], [4, 5, 6]];
+        let selection = Selection::cols(vec![2, 0]);
+        let values = extract(&MemoryStore::new(array), &selection).unwrap();
+        assert_eq!(values.as_slice().unwrap(), [3, 1, 6, 4]);
+    }
+}

@@ -10,6 +10,7 @@ mod kind;
 mod source;
 mod stream;
 mod sums;
+mod survey;
 mod value;
 
 pub use answers::{Answers, Exactness};

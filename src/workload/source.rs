@@ -2,10 +2,10 @@
 
 use ndarray::ArrayViewMut2;
 
-use super::{Generated, Value};
+use super::{Answers, Generated, Value};
 use crate::array::{DType, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::ArrayStore;
+use crate::store::{ArrayStore, Context};
 
 /// Where values come from: generated data, or a matrix that exists.
 #[derive(Debug)]
@@ -44,7 +44,13 @@ impl<T: Value> Source<T> {
             ));
         }
         match self {
+            Self::Generated(generated) if T::DTYPE != generated.dtype => Err(Error::new(
+                ErrorKind::DtypeMismatch,
+                "make a column",
+                format!("generated data of {} is not {}", generated.dtype, T::DTYPE),
+            )),
             Self::Generated(generated) => {
+                Selection::column(col).resolve(generated.shape)?;
                 generated.fill_column(col, 0..rows, out);
                 Ok(())
             }
@@ -54,5 +60,48 @@ impl<T: Value> Source<T> {
                 store.read(&Selection::column(col), view)
             }
         }
+    }
+
+    /// The right answers to all workloads over these values. `seed` chooses rows.
+    ///
+    /// # Errors
+    /// As [`Answers::of_generated`] and [`Answers::of_store`].
+    pub fn answers(&self, seed: u64, context: &Context) -> Result<Answers> {
+        match self {
+            Self::Generated(generated) => Answers::of_generated(generated, seed, context),
+            Self::Input(store) => Answers::of_store(&**store, seed, context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn columns_are_given_and_what_does_not_fit_is_refused() {
+        let shape = Shape::new(4, 3);
+        let generated = Generated { seed: 8, shape, dtype: DType::F32, density: 1.0 };
+        let array = generated.select::<f32>(&Selection::all()).unwrap();
+        let sources: [Source<f32>; 2] = [
+            Source::Generated(generated),
+            Source::Input(Box::new(MemoryStore::new(array.clone()))),
+        ];
+        for source in &sources {
+            let mut column = [0.0; 4];
+            source.column(1, &mut column).unwrap();
+            assert!(column.iter().eq(array.column(1)));
+            let error = source.column(3, &mut column).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutOfBounds);
+            let error = source.column(1, &mut column[1..]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ShapeMismatch);
+        }
+        let context = Context::default();
+        let answers = sources[0].answers(1, &context).unwrap();
+        answers.check_matrix(sources[1].answers(1, &context).unwrap().matrix()).unwrap();
+        let other = Source::<f64>::Generated(generated);
+        let error = other.column(0, &mut [0.0; 4]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DtypeMismatch);
     }
 }
