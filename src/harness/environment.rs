@@ -10,17 +10,19 @@ use crate::sys;
 
 /// The environment of a run whose data files are in `folder`.
 pub(super) fn environment(folder: &Path) -> Environment {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    system.refresh_cpu_all();
-    let cpu = system.cpus().first().map_or_else(String::new, |cpu| cpu.brand().trim().to_owned());
+    let system = sysinfo::System::new().ok().map(|mut system| {
+        system.refresh_memory();
+        system.refresh_cpu_all();
+        system
+    });
+    let brand = system.as_ref().and_then(|system| system.cpus().first()).map(|cpu| cpu.brand());
     let kernel = sysinfo::System::kernel_version().unwrap_or_default();
     let mount = Mount::of(folder);
     Environment {
         kernel: format!("{} {kernel}", std::env::consts::OS).trim().to_owned(),
-        cpu,
+        cpu: brand.unwrap_or_default().trim().to_owned(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        memory_bytes: system.total_memory(),
+        memory_bytes: system.map_or(0, |system| system.total_memory()),
         file_system: mount.as_ref().map_or_else(|| "unknown".to_owned(), |m| m.kind.clone()),
         device: mount.as_ref().map_or("unknown", Mount::device_kind).to_owned(),
         read_ahead_kib: mount.as_ref().and_then(Mount::read_ahead_kib),

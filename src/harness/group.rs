@@ -28,6 +28,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// A disk that moves fewer bytes a second is waited for in vain.
 const SLOW_BYTES_PER_SECOND: u64 = 4 << 20;
 
+/// The file that answers are left in.
+const ANSWER: &str = "answer";
+
 /// Whether what a group fills is wanted afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Afterwards {
@@ -109,8 +112,8 @@ impl Runner<'_> {
                     Ok(sample) => entrant.record.samples.push(sample),
                     Err(Stop::Run(error)) => return Err(error),
                     Err(Stop::Trial { status, reason, sample }) => {
-                        let left = group.rounds.len() - round - 1;
-                        self.observer.passed(left);
+                        self.observer.passed(group.rounds.len() - round - 1);
+                        self.clear(group, entrant);
                         if let Some(entrant) = entrants[place].take() {
                             let mut record = entrant.record;
                             record.samples.extend(sample.map(|sample| *sample));
@@ -258,7 +261,7 @@ impl Runner<'_> {
         let mut sample = observed.sample(done, entrant.baseline).map_err(Stop::failed)?;
         sample.resident_before = resident_before;
 
-        let answer = self.folder.file("answer");
+        let answer = self.folder.file(ANSWER);
         let with_values = round == 0 && group.workload.answer() == AnswerKind::Sums;
         let request = Request::Answer { answer: answer.clone(), values: with_values };
         match entrant.process.ask(&request, silence)? {
@@ -304,6 +307,16 @@ impl Runner<'_> {
             regime::establish(Regime::Warm, columns).map_err(Stop::failed)?;
         }
         Ok(None)
+    }
+
+    /// Removes what a trial that failed may have left.
+    fn clear(&self, group: &Group, entrant: &Entrant) {
+        let answer = self.folder.file(ANSWER);
+        let fill = is_fill(group.workload).then(|| entrant.path.clone());
+        for path in [values_path(&answer), answer].into_iter().chain(fill) {
+            // What stays goes with the folder.
+            let _ = folder::remove(&path);
+        }
     }
 
     fn check(

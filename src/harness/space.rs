@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::config::{Config, Data, mistake};
+use super::config::{Config, Data};
 use crate::array::{DType, IndexWidth, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Layout;

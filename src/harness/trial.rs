@@ -60,9 +60,9 @@ fn take_samples<T: Value>(
         let reply = match hear(input)? {
             Some(Request::Go { .. }) => {
                 // The last answer's memory is not this sample's.
-                kept = None;
+                drop(kept.take());
                 let (done, answer) = job.work::<T>()?;
-                kept.insert(answer);
+                kept = Some(answer);
                 Reply::Done(done)
             }
             Some(Request::Answer { answer: path, values }) => {
