@@ -1,8 +1,12 @@
 //! Results as data on disk: the lines of `results.jsonl`, record schema v1 (docs/record-schema-v1.md).
 //!
-//! Owns the only serialised types of the crate. Knows no other room: harness writes records, report
-//! reads them, and the two never meet otherwise. Fields may be added within a schema version, never
-//! renamed or given another meaning.
+//! Owns the only serialised types of the crate, and how they are read back. Knows no other room but
+//! `error`: harness writes records, report reads them, and the two never meet otherwise. Fields may be
+//! added within a schema version, never renamed or given another meaning.
+
+mod read;
+
+pub use read::{Records, read_lines};
 
 use serde::{Deserialize, Serialize};
 
