@@ -344,7 +344,7 @@ pub(super) struct DigestArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// Rows and columns [default: 1000000x100]
+    /// Rows and columns; of an input without a header, its own [default: 1000000x100]
     #[arg(long, value_name = "ROWSxCOLS")]
     pub shape: Option<Shape>,
     /// Element type [default: f32]
@@ -356,6 +356,9 @@ pub(super) struct CompareArgs {
     /// Backends [default: memmap,seek,sparse-csr,sparse-csc]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub backends: Vec<String>,
+    /// Manifests of other programs to take part
+    #[arg(long, value_name = "FILES", value_delimiter = ',')]
+    pub peers: Vec<PathBuf>,
     /// Workloads [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub workloads: Vec<String>,
@@ -368,7 +371,7 @@ pub(super) struct CompareArgs {
     /// Seed of data, row choices and order
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Order of dense data
+    /// Order of dense data, and of an input without a header
     #[arg(long, value_name = "c|f", default_value = "c")]
     pub order: Order,
     /// A file to work on instead of generated data: .npy, .npz, or raw with --shape and --dtype
@@ -395,13 +398,13 @@ pub(super) struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// Folders with a results.jsonl each
+    /// Folders with a results.jsonl each; several are set side by side
     #[arg(required = true, value_name = "DIR")]
     pub runs: Vec<PathBuf>,
-    /// Formats to write to --out, or the one to print
+    /// Formats to write to --out [default: all], or the one to print [default: a table]
     #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
     pub format: Vec<ReportFormat>,
-    /// Where to write report.md, report.csv, report.json
+    /// Folder to write report.md, report.csv and report.json to [default: print]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]

@@ -108,9 +108,10 @@ impl FromStr for Regime {
             return Err(Error::new(ErrorKind::Unsupported, "parse", reason)
                 .hint("use warm or cold; run the whole program inside a memory cgroup meanwhile"));
         }
-        Self::ALL.into_iter().find(|regime| regime.id() == text).ok_or_else(|| {
-            mistake(format!("'{text}' is not a regime: write one of warm, cold"))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|regime| regime.id() == text)
+            .ok_or_else(|| mistake(format!("'{text}' is not a regime: write one of warm, cold")))
     }
 }
 
@@ -229,7 +230,8 @@ impl Config {
                 return Err(mistake(format!("density {bad} is not between 0 and 1")));
             }
         }
-        let mut names: Vec<_> = self.contenders().iter().map(|&c| self.name(c).to_owned()).collect();
+        let mut names: Vec<_> =
+            self.contenders().iter().map(|&c| self.name(c).to_owned()).collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(mistake(format!("'{}' takes part twice", pair[0])));

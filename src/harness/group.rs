@@ -169,8 +169,7 @@ impl Runner<'_> {
         record: &mut record::Trial,
     ) -> Result<Entrant, Stop> {
         let layout = self.config.layout(contender);
-        let ended =
-            |status, reason: String| Err(Stop::Trial { status, reason, sample: None });
+        let ended = |status, reason: String| Err(Stop::Trial { status, reason, sample: None });
         if let Contender::Peer(index) = contender {
             if !self.config.peers[index].does(group.workload) {
                 let reason = "the peer's manifest does not name this workload".to_owned();
@@ -297,8 +296,10 @@ impl Runner<'_> {
     fn prepare(&self, group: &Group, entrant: &Entrant) -> Result<Option<f64>, Stop> {
         if !is_fill(group.workload) {
             let share = regime::establish(group.regime, &entrant.path);
-            return share.map(Some).map_err(|reason| {
-                Stop::Trial { status: Status::Unavailable, reason, sample: None }
+            return share.map(Some).map_err(|reason| Stop::Trial {
+                status: Status::Unavailable,
+                reason,
+                sample: None,
             });
         }
         folder::remove(&entrant.path)?;
@@ -373,13 +374,12 @@ impl Runner<'_> {
     fn append(&mut self, mut record: record::Trial) -> Result<()> {
         let seconds: Vec<_> = record.samples.iter().map(|sample| sample.seconds).collect();
         let interval = measure::median_interval(&seconds, self.config.seed);
-        record.summary = measure::median(&seconds).zip(interval).map(|(median, interval)| {
-            Summary {
+        record.summary =
+            measure::median(&seconds).zip(interval).map(|(median, interval)| Summary {
                 median_seconds: median,
                 low_seconds: interval.low,
                 high_seconds: interval.high,
-            }
-        });
+            });
         record.reason = record.reason.map(|reason| self.without_folders(&reason));
         self.results.append(Line::Trial(Box::new(record)))
     }

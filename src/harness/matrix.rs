@@ -33,7 +33,11 @@ pub(super) struct Matrix {
 enum Origin {
     Generated(Generated),
     /// A file, and the same matrix in Fortran order, whose columns fills take.
-    Input { path: PathBuf, options: Box<OpenOptions>, columns: PathBuf },
+    Input {
+        path: PathBuf,
+        options: Box<OpenOptions>,
+        columns: PathBuf,
+    },
 }
 
 impl Matrix {
@@ -239,7 +243,8 @@ impl<'a> DataFiles<'a> {
     /// # Errors
     /// Where one of them stays.
     pub(super) fn remove(self) -> Result<()> {
-        let files = self.made.iter().filter_map(|(_, made)| made.as_ref().ok().map(PathBuf::as_path));
+        let files =
+            self.made.iter().filter_map(|(_, made)| made.as_ref().ok().map(PathBuf::as_path));
         for file in files.chain(self.matrix.columns()) {
             super::folder::remove(file)?;
         }

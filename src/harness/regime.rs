@@ -39,7 +39,9 @@ pub(super) fn establish(regime: Regime, path: &Path) -> Result<f64, String> {
     let percent = share * 100.0;
     Err(match regime {
         Regime::Warm => format!("only {percent:.1} % of the file stays in the page cache"),
-        Regime::Cold => format!("{percent:.1} % of the file stays in the page cache after eviction"),
+        Regime::Cold => {
+            format!("{percent:.1} % of the file stays in the page cache after eviction")
+        }
     })
 }
 

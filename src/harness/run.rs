@@ -66,11 +66,8 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
         results: &mut results,
         observer,
     };
-    let ended = plan
-        .parts
-        .iter()
-        .zip(extents)
-        .try_for_each(|(part, extent)| parts.run(part, extent));
+    let ended =
+        plan.parts.iter().zip(extents).try_for_each(|(part, extent)| parts.run(part, extent));
     match ended {
         Ok(()) => Ok(Outcome { lines: results.finish()?, ending: Ending::Complete }),
         Err(error) if error.kind() == ErrorKind::Cancelled => {

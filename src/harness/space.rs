@@ -35,7 +35,9 @@ impl Extent {
         let entries = (rows.saturating_mul(cols) as f64 * self.density * 1.01) as u64;
         let index = IndexWidth::fitting(self.shape, entries).bytes() as u64;
         let entry = self.dtype.item_size() as u64 + index;
-        entries.saturating_mul(entry).saturating_add((lines as u64).saturating_add(1).saturating_mul(index))
+        entries
+            .saturating_mul(entry)
+            .saturating_add((lines as u64).saturating_add(1).saturating_mul(index))
     }
 }
 
@@ -47,8 +49,7 @@ pub(super) fn needed_bytes(config: &Config, extent: Extent) -> u64 {
     let scratch = files.clone().max().unwrap_or(0);
     let visits = config.workloads.iter().any(|workload| workload.answer() == AnswerKind::Sums);
     let values = if visits { extent.dense_bytes() } else { 0 };
-    let prepared =
-        if matches!(config.data, Data::Input { .. }) { extent.dense_bytes() } else { 0 };
+    let prepared = if matches!(config.data, Data::Input { .. }) { extent.dense_bytes() } else { 0 };
     [scratch.max(values), prepared, OVERHEAD_BYTES]
         .into_iter()
         .chain(files)
@@ -86,8 +87,7 @@ mod tests {
     fn the_recipe_stays_within_three_gigabytes() {
         let mut config = config();
         config.backends = Backend::ALL.to_vec();
-        let recipe =
-            Extent { shape: Shape::new(1_000_000, 100), dtype: DType::F32, density: 1.0 };
+        let recipe = Extent { shape: Shape::new(1_000_000, 100), dtype: DType::F32, density: 1.0 };
         let bytes = needed_bytes(&config, recipe);
         assert!((2_000_000_000..3_000_000_000).contains(&bytes), "{bytes}");
         let sparse = needed_bytes(&config, Extent { density: 0.01, ..recipe });
@@ -102,11 +102,8 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NoSpace);
         assert!(error.to_string().contains("are needed"), "{error}");
         assert!(error.advice().unwrap().contains("--data-dir"));
-        let huge = Extent {
-            shape: Shape::new(usize::MAX, usize::MAX),
-            dtype: DType::F64,
-            density: 1.0,
-        };
+        let huge =
+            Extent { shape: Shape::new(usize::MAX, usize::MAX), dtype: DType::F64, density: 1.0 };
         assert_eq!(needed_bytes(&config(), huge), u64::MAX);
     }
 }

@@ -140,9 +140,9 @@ impl Job {
     fn work<T: Value>(&self) -> Result<(Done, Answer<T>)> {
         match self.workload.answer() {
             AnswerKind::File => self.fill(),
-            AnswerKind::Values => self.read(|store| {
-                extract(store, &self.selection).map(Answer::Values)
-            }),
+            AnswerKind::Values => {
+                self.read(|store| extract(store, &self.selection).map(Answer::Values))
+            }
             AnswerKind::Sums => self.read(|store| {
                 column_sums(store, self.tile_order(), &self.context).map(Answer::Sums)
             }),
@@ -207,8 +207,10 @@ impl Job {
         if (found.shape, found.layout) == (self.shape, layout) {
             return Ok(store);
         }
-        let reason =
-            format!("holds {} {} where {} {layout} is needed", found.shape, found.layout, self.shape);
+        let reason = format!(
+            "holds {} {} where {} {layout} is needed",
+            found.shape, found.layout, self.shape
+        );
         Err(Error::new(ErrorKind::ShapeMismatch, "open", reason).at(&self.request.path))
     }
 

@@ -128,11 +128,8 @@ impl Checker<'_> {
     /// The digest of the matrix of `shape` that lies without a header at `path`.
     fn raw_digest(&self, shape: Shape, order: Order, path: &Path) -> Result<Digest> {
         let raw = RawLayout { dtype: self.matrix.dtype, shape, order, offset: 0 };
-        let options = OpenOptions {
-            raw: Some(raw),
-            context: self.context.clone(),
-            ..OpenOptions::default()
-        };
+        let options =
+            OpenOptions { raw: Some(raw), context: self.context.clone(), ..OpenOptions::default() };
         AnyStore::open(path, &options)?.digest(self.context)
     }
 }

@@ -19,12 +19,12 @@ mod tile;
 mod traits;
 mod verify;
 
+pub use crate::format::raw::RawLayout;
 pub use any::{AnyElement, AnyStore};
 pub use context::{Budget, Cancel, Context, Progress, Reservation};
 pub use copy::{copy, copy_any};
 pub use dense::{DenseStore, MappedArray};
 pub use memory::MemoryStore;
-pub use crate::format::raw::RawLayout;
 pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
 pub use spec::{Capabilities, Layout, Spec, Stats};
