@@ -14,6 +14,8 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use self::terminal::wrapped;
+
 use self::model::Model;
 use crate::record::Line;
 
@@ -56,7 +58,7 @@ impl<'a> Report<'a> {
         terminal::render(&Model::of(&self.runs), width, style)
     }
 
-    /// What the data say, in a few sentences.
+    /// What the data say, in a few sentences; see [`wrapped`] to fit them to a terminal.
     pub fn verdict(&self) -> Vec<String> {
         verdict::sentences(&Model::of(&self.runs))
     }

@@ -261,7 +261,7 @@ fn blocks(set: &DataSet<'_>, width: usize, style: Style, notes: &mut Notes, out:
 }
 
 /// `text`, broken between words so that no line exceeds `width`; ends with a line feed.
-fn wrapped(text: &str, width: usize) -> String {
+pub fn wrapped(text: &str, width: usize) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).force_no_tty();
     table.set_content_arrangement(ContentArrangement::Dynamic);
