@@ -21,6 +21,8 @@ mod run;
 mod space;
 #[cfg(test)]
 mod testing;
+#[cfg(all(test, unix))]
+mod tests;
 mod trial;
 mod verify;
 
