@@ -37,6 +37,12 @@ impl Digester {
         Self { shape, dtype, lanes: [0; 2] }
     }
 
+    /// A digester of the same shape and type that has gathered nothing: for a part made elsewhere.
+    #[must_use]
+    pub fn empty(&self) -> Self {
+        Self::new(self.shape, self.dtype)
+    }
+
     /// Adds a dense block whose first cell is (`row`, `col`). `O(cells)`; fastest where the block is
     /// contiguous in either order.
     pub fn block<T: Element>(&mut self, row: usize, col: usize, block: ArrayView2<'_, T>) {

@@ -14,6 +14,9 @@ const DEFAULT_BUDGET_BYTES: u64 = 256 << 20;
 /// What a process needs beside its operations' buffers, left free inside a memory limit.
 const LIMIT_MARGIN_BYTES: u64 = 32 << 20;
 
+/// Work below this many bytes is not worth another thread's wake-up.
+const THREADED_BYTES: usize = 1 << 20;
+
 /// How much memory operations may take for their own buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
@@ -173,16 +176,18 @@ impl Context {
 
     /// Runs `work`, whose parallel parts use this context's threads.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        if self.threads == 1 {
-            return self.pool_of(1).install(work);
-        }
-        self.pool_of(self.threads).install(work)
+        self.pool().install(work)
     }
 
-    fn pool_of(&self, threads: usize) -> &rayon::ThreadPool {
+    /// [`Context::install`] where `work` moves enough bytes to pay for another thread's wake-up.
+    pub(crate) fn install_for<R: Send>(&self, bytes: usize, work: impl FnOnce() -> R + Send) -> R {
+        if bytes >= THREADED_BYTES { self.install(work) } else { work() }
+    }
+
+    fn pool(&self) -> &rayon::ThreadPool {
         self.pool.get_or_init(|| {
             rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
+                .num_threads(self.threads)
                 .thread_name(|index| format!("arraystore-{index}"))
                 .build()
                 .expect("the system gives a process its threads")

@@ -8,6 +8,7 @@ mod any;
 mod context;
 mod copy;
 mod dense;
+mod digest;
 mod memory;
 mod open;
 mod plan;
@@ -15,6 +16,7 @@ mod reader;
 mod sparse;
 
 mod spec;
+mod stage;
 mod tile;
 mod traits;
 mod verify;

@@ -4,10 +4,8 @@ use std::fmt::Debug;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis as NdAxis};
 
-use super::{
-    Access, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, Values, shape_error,
-};
-use crate::array::{Axis, Compression, Digest, Digester, Element, Selection};
+use super::{Access, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, shape_error};
+use crate::array::{Axis, Digest, Element, Selection};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A matrix kept somewhere, of one element type.
@@ -187,36 +185,11 @@ pub trait ArrayStoreExt: ArrayStore {
     /// # Errors
     /// As [`ArrayStore::visit`].
     fn digest(&self, context: &Context) -> Result<Digest> {
-        let spec = self.spec();
-        let mut digester = Digester::new(spec.shape, spec.dtype);
-        let add = &mut |tile: Tile<'_, Self::Elem>| {
-            digester_add(&mut digester, &tile);
-            Ok(())
-        };
-        self.visit(TileOrder::Any, add, context)?;
-        Ok(digester.finish())
+        super::digest::digest(self, context)
     }
 }
 
 impl<S: ArrayStore + ?Sized> ArrayStoreExt for S {}
-
-/// Adds a tile's cells to a digest.
-pub(crate) fn digester_add<T: Element>(digester: &mut Digester, tile: &Tile<'_, T>) {
-    let (row, col) = (tile.rows.start, tile.cols.start);
-    match &tile.values {
-        Values::Dense(block) => digester.block(row, col, block.view()),
-        Values::Sparse(block) => {
-            for line in 0..block.lines() {
-                match block.compression {
-                    Compression::Csr => digester
-                        .row_entries(row + line, block.line(line).map(|(j, v)| (col + j, v))),
-                    Compression::Csc => digester
-                        .column_entries(col + line, block.line(line).map(|(i, v)| (row + i, v))),
-                }
-            }
-        }
-    }
-}
 
 /// Arrays whose allocation can fail.
 trait ZerosIn: Sized {

@@ -1,23 +1,21 @@
-//! Writing columns in bulk: straight into place where columns lie together, else held and logged, then
-//! transposed block by block.
-//!
-//! Writing one column at a time into rows touches every page of the file for each column. Columns are
-//! therefore held in memory, and what the budget does not hold is logged to a nameless scratch file; at
-//! the end each block of rows is put together from all columns and written once.
+//! Writing columns in bulk: straight into place where columns lie together, else staged, then transposed
+//! block by block.
 
-use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
-use rayon::prelude::*;
 
-use super::engine::{Engine, on_threads};
+use super::engine::Engine;
+use super::geometry::Geometry;
 use super::kernel;
 use crate::array::{Element, Shape};
 use crate::error::Result;
+use crate::store::stage::{ColumnStage, Scratch};
 use crate::store::{ColumnWriter, Context, Plan, Reservation, Step, StepKind, check_columns};
-use crate::sys::{Device, Medium};
+use crate::sys::{Device, DeviceKind, Medium, Pages};
 
 /// The least memory with which blocks are transposed: less would be a block of a few rows.
 const SMALLEST_BLOCK_BYTES: u64 = 256;
@@ -35,7 +33,7 @@ pub(super) struct ColumnPlan {
     pub held: usize,
     /// Rows put together at a time.
     pub block_rows: usize,
-    /// Memory for one block: the logged columns' parts, and the rows where the device lends none.
+    /// Memory for blocks: the logged columns' parts, and the rows where the device lends none.
     pub block_bytes: u64,
 }
 
@@ -43,9 +41,11 @@ impl ColumnPlan {
     /// Divides the budget between columns to hold and the block to transpose.
     pub(super) fn new(engine: &Engine, available_bytes: u64) -> Self {
         let geometry = &engine.geometry;
-        let column_bytes = (geometry.lines * geometry.item_bytes).max(1) as u64;
-        // A block takes its rows twice at most: as parts of columns, and as rows.
-        let row_bytes = 2 * geometry.line_bytes().max(1) as u64;
+        let column_bytes = ColumnStage::memory_bytes(geometry.lines * geometry.item_bytes).max(1);
+        // A block takes its rows as parts of columns and as rows, and where these are written by a call, as the
+        // rows that are being written meanwhile.
+        let times = if engine.device.kind() == DeviceKind::Positioned { 3 } else { 2 };
+        let row_bytes = times * geometry.line_bytes().max(1) as u64;
         let least = SMALLEST_BLOCK_BYTES.max(row_bytes);
         let block_bytes = (available_bytes / 4).clamp(least, LARGEST_BLOCK_BYTES.max(least));
         let block_rows = usize::try_from(block_bytes / row_bytes).unwrap_or(usize::MAX);
@@ -55,6 +55,12 @@ impl ColumnPlan {
             block_rows: block_rows.clamp(1, geometry.lines.max(1)),
             block_bytes,
         }
+    }
+
+    /// Memory that carrying this out takes.
+    fn memory_bytes(&self, geometry: &Geometry) -> u64 {
+        let column_bytes = ColumnStage::memory_bytes(geometry.lines * geometry.item_bytes);
+        self.block_bytes + self.held as u64 * column_bytes
     }
 
     /// The plan for filling every column, as its user sees it.
@@ -78,7 +84,7 @@ impl ColumnPlan {
             bytes_read: logged * column_bytes,
             bytes_written: total,
         });
-        let memory_bytes = self.block_bytes + self.held as u64 * column_bytes;
+        let memory_bytes = self.memory_bytes(geometry);
         Plan { steps, bytes_requested: total, memory_bytes }
     }
 }
@@ -90,13 +96,17 @@ pub(super) struct StraightColumns<'a, T> {
     context: Context,
     /// A column made contiguous, where the caller's is not.
     column: Vec<T>,
-    /// Written bytes that the disk was not yet set to work on.
-    pending: Range<u64>,
+    behind: WriteBehind,
 }
 
 impl<'a, T: Element> StraightColumns<'a, T> {
     pub(super) fn new(engine: &'a mut Engine, context: &Context) -> Self {
-        Self { engine, context: context.clone(), column: Vec::new(), pending: 0..0 }
+        Self {
+            engine,
+            context: context.clone(),
+            column: Vec::new(),
+            behind: WriteBehind::default(),
+        }
     }
 }
 
@@ -119,41 +129,26 @@ impl<T: Element> ColumnWriter for StraightColumns<'_, T> {
             let range = geometry.lines_range(first + index..first + index + 1);
             self.engine.device.write_at(range.start, bytemuck::must_cast_slice(values))?;
             self.context.advance(range.end - range.start)?;
-            self.pending =
-                if self.pending.end == range.start { self.pending.start..range.end } else { range };
-            if self.pending.end - self.pending.start >= WRITE_BACK_BYTES {
-                self.engine.device.write_back(self.pending.clone());
-                self.pending.start = self.pending.end;
-            }
+            self.behind.written(&*self.engine.device, range);
         }
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<()> {
-        self.engine.device.write_back(self.pending.clone());
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        self.behind.flush(&*self.engine.device);
         Ok(())
     }
 }
 
-/// Where a column's values wait for their block.
-#[derive(Debug)]
-enum Place<T> {
-    Held(Vec<T>),
-    /// At this offset of the log.
-    Logged(u64),
-}
-
-/// Columns of a C-order file: held, logged, and transposed at the end.
+/// Columns of a C-order file: staged, and transposed at the end.
 #[derive(Debug)]
 pub(super) struct StagedColumns<'a, T> {
     engine: &'a mut Engine,
-    medium: Arc<dyn Medium>,
     context: Context,
     plan: ColumnPlan,
-    columns: BTreeMap<usize, Place<T>>,
-    held: usize,
-    log: Option<Box<dyn Device>>,
+    stage: ColumnStage,
     _memory: Reservation,
+    element: PhantomData<T>,
 }
 
 impl<'a, T: Element> StagedColumns<'a, T> {
@@ -162,115 +157,20 @@ impl<'a, T: Element> StagedColumns<'a, T> {
         medium: Arc<dyn Medium>,
         context: &Context,
     ) -> Result<Self> {
+        let geometry = &engine.geometry;
         let plan = ColumnPlan::new(engine, context.available_bytes());
-        let column_bytes = (engine.geometry.lines * engine.geometry.item_bytes) as u64;
-        let _memory = context.reserve(plan.block_bytes + plan.held as u64 * column_bytes)?;
-        Ok(Self {
-            engine,
-            medium,
-            context: context.clone(),
-            plan,
-            columns: BTreeMap::new(),
-            held: 0,
-            log: None,
-            _memory,
-        })
+        let _memory = context.reserve(plan.memory_bytes(geometry))?;
+        let near = engine.device.path().unwrap_or(Path::new("columns")).to_owned();
+        let scratch = Scratch { medium, near };
+        let stage = ColumnStage::new(geometry.lines * geometry.item_bytes, plan.held, scratch)?;
+        let context = context.clone();
+        Ok(Self { engine, context, plan, stage, _memory, element: PhantomData })
     }
 
-    fn rows(&self) -> usize {
-        self.engine.geometry.lines
-    }
-
-    fn column_bytes(&self) -> u64 {
-        (self.rows() * size_of::<T>()) as u64
-    }
-
-    /// Keeps one column, in memory or in the log.
     fn stage(&mut self, index: usize, column: &[T]) -> Result<()> {
-        match self.columns.get_mut(&index) {
-            Some(Place::Held(values)) => {
-                values.copy_from_slice(column);
-                return Ok(());
-            }
-            Some(&mut Place::Logged(offset)) => {
-                let log = self.log.as_mut().expect("what was logged has a log");
-                return log.write_at(offset, bytemuck::must_cast_slice(column));
-            }
-            None => {}
-        }
-        let place = if self.held < self.plan.held {
-            self.held += 1;
-            Place::Held(column.to_vec())
-        } else {
-            Place::Logged(self.append_to_log(column)?)
-        };
-        self.columns.insert(index, place);
-        Ok(())
-    }
-
-    fn append_to_log(&mut self, column: &[T]) -> Result<u64> {
-        let bytes = self.column_bytes();
-        let slot = (self.columns.len() - self.held) as u64;
-        let log = match &mut self.log {
-            Some(log) => log,
-            None => {
-                // All the space that may be needed, before anything is written.
-                let most = (self.engine.geometry.line_items - self.held) as u64 * bytes;
-                let near = self.engine.device.path().unwrap_or(std::path::Path::new("log"));
-                self.log.insert(self.medium.scratch(near, most)?)
-            }
-        };
-        log.write_at(slot * bytes, bytemuck::must_cast_slice(column))?;
-        Ok(slot * bytes)
-    }
-
-    /// Puts together and writes the rows of one block. `parts` has room for the logged columns' parts.
-    fn transpose_block(&mut self, rows: Range<usize>, parts: &mut [T]) -> Result<()> {
-        let geometry = self.engine.geometry;
-        let logged: Vec<u64> = self
-            .columns
-            .values()
-            .filter_map(|place| match place {
-                Place::Logged(offset) => Some(*offset + (rows.start * size_of::<T>()) as u64),
-                Place::Held(_) => None,
-            })
-            .collect();
-        let parts = &mut parts[..logged.len() * rows.len()];
-        if let Some(log) = &self.log {
-            let read = |(offset, part): (&u64, &mut [T])| {
-                log.read_into(*offset, bytemuck::must_cast_slice_mut(part))
-            };
-            on_threads(&self.context, size_of_val(parts), || {
-                logged.par_iter().zip(parts.par_chunks_mut(rows.len())).try_for_each(read)
-            })?;
-        }
-        let mut logged_parts = parts.chunks(rows.len());
-        let columns: Vec<(usize, &[u8])> = self
-            .columns
-            .iter()
-            .map(|(&index, place)| {
-                let part = match place {
-                    Place::Held(values) => &values[rows.clone()],
-                    Place::Logged(_) => logged_parts.next().expect("a part for each logged column"),
-                };
-                (index, bytemuck::must_cast_slice(part))
-            })
-            .collect();
-        let context = &self.context;
-        let place = &mut |bytes: &mut [u8]| {
-            on_threads(context, bytes.len(), || {
-                kernel::interleave(geometry.item_bytes, &columns, bytes, geometry.line_items);
-            });
-            Ok(())
-        };
-        let range = geometry.lines_range(rows);
-        let bytes = range.end - range.start;
-        if columns.len() == geometry.line_items {
-            self.engine.device.overwrite(range, place)?;
-        } else {
-            self.engine.device.update(range, place)?;
-        }
-        self.context.advance(bytes)
+        let bytes = bytemuck::must_cast_slice(column);
+        self.stage.put(index, bytes, self.engine.geometry.line_items)?;
+        self.context.advance(bytes.len() as u64)
     }
 }
 
@@ -278,37 +178,145 @@ impl<T: Element> ColumnWriter for StagedColumns<'_, T> {
     type Elem = T;
 
     fn write(&mut self, first: usize, columns: ArrayView2<'_, T>) -> Result<()> {
-        let shape = Shape::new(self.rows(), self.engine.geometry.line_items);
-        check_columns(shape, first, columns.dim())?;
+        let geometry = self.engine.geometry;
+        check_columns(Shape::new(geometry.lines, geometry.line_items), first, columns.dim())?;
         for (index, column) in columns.columns().into_iter().enumerate() {
             match column.to_slice() {
                 Some(values) => self.stage(first + index, values)?,
                 None => self.stage(first + index, &column.to_vec())?,
             }
-            self.context.advance(self.column_bytes())?;
         }
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<()> {
-        let rows = self.rows();
-        if self.columns.is_empty() || rows == 0 {
+    fn finish(self: Box<Self>) -> Result<()> {
+        let geometry = self.engine.geometry;
+        if self.stage.len() == 0 || geometry.lines == 0 {
             return Ok(());
         }
-        let logged = self.columns.len() - self.held;
-        let mut parts = vec![T::default(); logged * self.plan.block_rows];
-        let mut pending = self.engine.geometry.offset(0, 0);
-        for top in (0..rows).step_by(self.plan.block_rows) {
-            let block = top..rows.min(top + self.plan.block_rows);
-            let end = self.engine.geometry.offset(block.end, 0);
-            self.transpose_block(block, &mut parts)?;
-            // The disk writes one stretch while the next is put together.
-            if end - pending >= WRITE_BACK_BYTES {
-                self.engine.device.write_back(pending..end);
-                pending = end;
+        let blocks = Blocks {
+            geometry,
+            rows: self.plan.block_rows,
+            parts: vec![0; self.stage.logged() * self.plan.block_rows * geometry.item_bytes],
+            stage: &self.stage,
+            context: &self.context,
+        };
+        let whole = self.stage.len() == geometry.line_items;
+        if whole && self.engine.device.kind() == DeviceKind::Positioned {
+            blocks.write_by_calls(&mut *self.engine.device)
+        } else {
+            blocks.write_in_place(&mut *self.engine.device)
+        }
+    }
+}
+
+/// Staged columns on their way into rows, block by block.
+struct Blocks<'a> {
+    geometry: Geometry,
+    /// Rows of a block.
+    rows: usize,
+    /// Room for a block's logged parts.
+    parts: Vec<u8>,
+    stage: &'a ColumnStage,
+    context: &'a Context,
+}
+
+impl Blocks<'_> {
+    fn each(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (lines, step) = (self.geometry.lines, self.rows);
+        (0..lines).step_by(step).map(move |top| top..lines.min(top + step))
+    }
+
+    /// Puts each block together where it belongs: in a map, or in rows of which some columns stay.
+    fn write_in_place(mut self, device: &mut dyn Device) -> Result<()> {
+        let whole = self.stage.len() == self.geometry.line_items;
+        let mut behind = WriteBehind::default();
+        for rows in self.each() {
+            let range = self.geometry.lines_range(rows.clone());
+            let put = &mut |bytes: &mut [u8]| self.put_together(&rows, bytes);
+            if whole {
+                device.overwrite(range.clone(), put)?;
+            } else {
+                device.update(range.clone(), put)?;
             }
+            behind.written(device, range.clone());
+            self.context.advance(range.end - range.start)?;
         }
         Ok(())
+    }
+
+    /// Puts each block of whole rows together while the one before is being written.
+    fn write_by_calls(mut self, device: &mut dyn Device) -> Result<()> {
+        let block_bytes = self.rows * self.geometry.line_bytes();
+        let (mut made, mut next) = (Pages::new(block_bytes)?, Pages::new(block_bytes)?);
+        let mut behind = WriteBehind::default();
+        let mut ready = 0..0;
+        for rows in self.each().map(Some).chain([None]) {
+            let range = rows.clone().map_or(0..0, |rows| self.geometry.lines_range(rows));
+            let context = self.context;
+            let (written, put) = context.install_for(block_bytes, || {
+                rayon::join(
+                    || write_block(device, &ready, &made, &mut behind),
+                    || rows.map_or(Ok(()), |rows| self.put_together(&rows, &mut next)),
+                )
+            });
+            written.and(put)?;
+            context.advance(range.end - range.start)?;
+            std::mem::swap(&mut made, &mut next);
+            ready = range;
+        }
+        Ok(())
+    }
+
+    /// Puts the staged columns of some rows together in `bytes`, which begin with these rows.
+    fn put_together(&mut self, rows: &Range<usize>, bytes: &mut [u8]) -> Result<()> {
+        let Geometry { item_bytes, line_items, .. } = self.geometry;
+        let bytes = &mut bytes[..rows.len() * self.geometry.line_bytes()];
+        let part = rows.start * item_bytes..rows.end * item_bytes;
+        let columns = self.stage.parts(part, &mut self.parts, self.context)?;
+        self.context.install_for(bytes.len(), || {
+            kernel::interleave(item_bytes, &columns, bytes, line_items);
+        });
+        Ok(())
+    }
+}
+
+fn write_block(
+    device: &mut dyn Device,
+    range: &Range<u64>,
+    bytes: &[u8],
+    behind: &mut WriteBehind,
+) -> Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    device.write_at(range.start, &bytes[..(range.end - range.start) as usize])?;
+    behind.written(device, range.clone());
+    Ok(())
+}
+
+/// Sets the disk to work on what was written, a stretch at a time, so that it works while more is made.
+#[derive(Debug, Default)]
+struct WriteBehind {
+    /// Written, and not yet handed to the disk.
+    pending: Range<u64>,
+}
+
+impl WriteBehind {
+    fn written(&mut self, device: &dyn Device, range: Range<u64>) {
+        if self.pending.end != range.start {
+            self.flush(device);
+            self.pending.start = range.start;
+        }
+        self.pending.end = range.end;
+        if self.pending.end - self.pending.start >= WRITE_BACK_BYTES {
+            self.flush(device);
+        }
+    }
+
+    fn flush(&mut self, device: &dyn Device) {
+        device.write_back(self.pending.clone());
+        self.pending.start = self.pending.end;
     }
 }
 

@@ -18,9 +18,6 @@ const COPY_BYTES: usize = 16 << 20;
 /// How many ranges are asked for ahead of use.
 const PREFETCH_RANGES: usize = 1024;
 
-/// Work below this many bytes is not worth another thread's wake-up.
-const THREADED_BYTES: usize = 1 << 20;
-
 /// Lines of items on a device.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -28,15 +25,6 @@ pub(super) struct Engine {
     pub geometry: Geometry,
     /// Bytes of the unit to be reversed where the file is of the other byte order; 1 where it is native.
     pub swap_unit: usize,
-}
-
-/// Runs `work` on the context's threads where it moves enough to pay.
-pub(super) fn on_threads<R: Send>(
-    context: &Context,
-    bytes: usize,
-    work: impl FnOnce() -> R + Send,
-) -> R {
-    if bytes >= THREADED_BYTES { context.install(work) } else { work() }
 }
 
 impl Engine {
@@ -155,7 +143,7 @@ impl Engine {
             if let Some(stride) = plan.even_stride() {
                 let lines = Lines { offset: 0, stride, count: window.ordinals.len() };
                 let at = window.ordinals.start;
-                on_threads(context, wanted, || {
+                context.install_for(wanted, || {
                     kernel::gather(item_bytes, bytes, lines, picks, block, at);
                 });
                 return Ok(());

@@ -43,8 +43,15 @@ pub(super) struct Block<'a> {
 /// Below this many bytes a second thread costs more than it brings.
 const PARALLEL_BYTES: usize = 1 << 20;
 
-/// Items of both sides of a transposed square that stay in the first-level cache together.
-const SQUARE: usize = 32;
+/// Bytes of a column that are moved at a time when rows are turned into columns or back: some cache lines
+/// in a row, so that each is loaded once, even where all columns begin at the same place of a page and
+/// compete for the same places of the cache.
+const RUN_BYTES: usize = 512;
+
+/// Items on either side of a transposed tile: those of one run, so that a tile stays in the second-level cache.
+const fn run_items<const N: usize>() -> usize {
+    RUN_BYTES / N
+}
 
 /// Calls `$kernel::<N>` with the item size as a constant.
 macro_rules! by_item_size {
@@ -112,13 +119,15 @@ fn gather_items<const N: usize>(
                 }
                 return;
             }
+            let threads = if parallel { rayon::current_num_threads() } else { 1 };
+            let width = block.positions.div_ceil(threads).min(run_items::<N>());
             let group = |(index, out): (usize, &mut [[u8; N]])| {
-                transpose_group(source, lines, picks, index * SQUARE, out, extent, at);
+                transpose_group(source, lines, picks, index * width, out, extent, at);
             };
             if parallel {
-                out.par_chunks_mut(extent * SQUARE).enumerate().for_each(group);
+                out.par_chunks_mut(extent * width).enumerate().for_each(group);
             } else {
-                out.chunks_mut(extent * SQUARE).enumerate().for_each(group);
+                out.chunks_mut(extent * width).enumerate().for_each(group);
             }
         }
     }
@@ -148,7 +157,8 @@ fn gather_strided<const N: usize>(source: &[u8], stride: usize, out: &mut [[u8; 
     }
 }
 
-/// Up to [`SQUARE`] positions of all lines, to as many output lines of `extent` items, square by square.
+/// Some positions of all lines, from the `first` picked on, to as many output lines of `extent` items, tile by
+/// tile.
 fn transpose_group<const N: usize>(
     source: &[u8],
     lines: Lines,
@@ -158,15 +168,11 @@ fn transpose_group<const N: usize>(
     extent: usize,
     at: usize,
 ) {
-    let mut from = [0; SQUARE];
-    let positions = out.len() / extent;
-    for (slot, position) in from[..positions].iter_mut().zip(first..) {
-        *slot = picks.at(position) * N;
-    }
-    for top in (0..lines.count).step_by(SQUARE) {
-        let bottom = lines.count.min(top + SQUARE);
-        for (from, out) in from.iter().zip(out.chunks_mut(extent)) {
-            let offset = lines.offset + top * lines.stride + from;
+    let tile = run_items::<N>();
+    for top in (0..lines.count).step_by(tile) {
+        let bottom = lines.count.min(top + tile);
+        for (position, out) in (first..).zip(out.chunks_mut(extent)) {
+            let offset = lines.offset + top * lines.stride + picks.at(position) * N;
             gather_strided(&source[offset..], lines.stride, &mut out[at + top..at + bottom]);
         }
     }
@@ -221,40 +227,32 @@ fn interleave_items<const N: usize>(
     let columns: Vec<_> =
         columns.iter().map(|(at, bytes)| (*at, bytes.as_chunks::<N>().0)).collect();
     let (items, _) = target.as_chunks_mut::<N>();
+    let height = run_items::<N>();
     let strip = |(index, strip): (usize, &mut [[u8; N]])| {
-        let top = index * SQUARE;
-        for group in columns.chunks(SQUARE) {
-            interleave_square(group, top, strip, line_items);
+        let top = index * height;
+        for group in columns.chunks(height) {
+            interleave_tile(group, top, strip, line_items);
         }
     };
     if items.len() * N >= PARALLEL_BYTES {
-        items.par_chunks_mut(SQUARE * line_items).with_min_len(8).enumerate().for_each(strip);
+        items.par_chunks_mut(height * line_items).enumerate().for_each(strip);
     } else {
-        items.chunks_mut(SQUARE * line_items).enumerate().for_each(strip);
+        items.chunks_mut(height * line_items).enumerate().for_each(strip);
     }
 }
 
-/// A square of at most [`SQUARE`] columns × [`SQUARE`] lines.
-fn interleave_square<const N: usize>(
-    group: &[(usize, &[[u8; N]])],
+/// The items from `top` on of some columns, to the lines of `strip`.
+fn interleave_tile<const N: usize>(
+    columns: &[(usize, &[[u8; N]])],
     top: usize,
     strip: &mut [[u8; N]],
     line_items: usize,
 ) {
-    let neighbours = group.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1);
-    if neighbours {
-        let first = group[0].0;
-        for (index, line) in strip.chunks_mut(line_items).enumerate() {
-            let out = &mut line[first..first + group.len()];
-            for (out, (_, column)) in out.iter_mut().zip(group) {
-                *out = column[top + index];
-            }
-        }
-        return;
-    }
-    for (index, line) in strip.chunks_mut(line_items).enumerate() {
-        for (at, column) in group {
-            line[*at] = column[top + index];
+    let lines = strip.len() / line_items;
+    for (at, column) in columns {
+        let run = &column[top..top + lines];
+        for (line, item) in strip.chunks_exact_mut(line_items).zip(run) {
+            line[*at] = *item;
         }
     }
 }
