@@ -12,6 +12,9 @@ use super::value::{Value, decided};
 use crate::array::{DType, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
 
+/// The threshold below which every decision falls.
+const ALL: u64 = 1 << 32;
+
 /// A matrix of generated data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Generated {
@@ -39,9 +42,14 @@ impl Generated {
     pub fn fill_column<T: Value>(&self, col: usize, rows: Range<usize>, out: &mut [T]) {
         debug_assert_eq!(T::DTYPE, self.dtype);
         assert_eq!(out.len(), rows.len(), "a value for each row");
-        let (stream, threshold) = (self.column_stream(col), self.threshold());
-        for (row, value) in rows.zip(out) {
-            *value = decided(stream.at(row as u64), threshold);
+        let words = self.column_stream(col).from(rows.start as u64);
+        match self.threshold() {
+            // Without the decision twice as fast.
+            ALL => out.iter_mut().zip(words).for_each(|(value, word)| *value = T::uniform(word)),
+            threshold => {
+                let cells = out.iter_mut().zip(words);
+                cells.for_each(|(value, word)| *value = decided(word, threshold));
+            }
         }
     }
 
@@ -114,7 +122,7 @@ impl Generated {
     /// A cell is not zero where the lower 32 bits of its word are below this.
     fn threshold(&self) -> u64 {
         // Exact: a multiplication by a power of two. The cast rounds down, and takes NaN to 0.
-        ((self.density * (1u64 << 32) as f64) as u64).min(1 << 32)
+        ((self.density * ALL as f64) as u64).min(ALL)
     }
 }
 

@@ -20,6 +20,16 @@ impl Stream {
         mix64(self.0.wrapping_add(index.wrapping_add(1).wrapping_mul(GOLDEN)))
     }
 
+    /// The outputs from number `index` on, without end.
+    #[inline]
+    pub(super) fn from(self, index: u64) -> impl Iterator<Item = u64> {
+        let mut state = self.0.wrapping_add(index.wrapping_mul(GOLDEN));
+        std::iter::repeat_with(move || {
+            state = state.wrapping_add(GOLDEN);
+            mix64(state)
+        })
+    }
+
     /// The generator seeded with output number `index`.
     #[inline]
     pub(super) fn child(self, index: u64) -> Self {
@@ -65,6 +75,7 @@ mod tests {
         assert_eq!(stream.at(1), 3_203_168_211_198_807_973);
         assert_eq!(stream.at(2), 9_817_491_932_198_370_423);
         assert_eq!(Stream::new(u64::MAX).at(u64::MAX), mix64(u64::MAX));
+        assert!(stream.from(5).take(9).eq((5..14).map(|index| stream.at(index))));
     }
 
     #[test]

@@ -1,0 +1,37 @@
+"""NumPy as a reader of np.memmap's documentation writes it: one column at a time.
+
+Nothing is tuned. What the harness measures here is what people have who follow the recipe.
+"""
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from trial import serve, sum_columns
+
+
+class Memmap:
+    def fill(self, trial, clock):
+        array = open_memmap(trial.path, mode="w+", dtype=trial.dtype, shape=trial.shape)
+        column = np.empty(trial.rows, trial.dtype)
+        for index in range(trial.cols):
+            trial.column(index, clock, column)
+            array[:, index] = column
+        return array.flush, column if trial.cols else column[:0]
+
+    def extract(self, trial):
+        return trial.select(np.load(trial.path, mmap_mode="r"))
+
+    def sums(self, trial):
+        array = np.load(trial.path, mmap_mode="r")
+        if trial.workload == "scan":
+            return sum_columns(array)
+        return np.array([sum_columns(column)[0] for column in self.values(trial)])
+
+    def values(self, trial):
+        array = np.load(trial.path, mmap_mode="r")
+        for index in range(trial.cols):
+            yield np.array(array[:, index : index + 1])
+
+
+if __name__ == "__main__":
+    serve("numpy-memmap", Memmap())

@@ -1,0 +1,229 @@
+"""What every NumPy peer needs: trial protocol v1 and generated data v1.
+
+The protocol is docs/trial-protocol-v1.md, the data docs/generated-v1.md. A peer is a class with three methods,
+`fill(trial, clock)`, `extract(trial)` and `sums(trial)`, and `values(trial)` for the untimed check; `serve` does
+the rest. Needs Python 3.9 and NumPy.
+"""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+DTYPES = {
+    "bool": "?", "i8": "i1", "i16": "<i2", "i32": "<i4", "i64": "<i8", "u8": "u1", "u16": "<u2", "u32": "<u4",
+    "u64": "<u8", "f16": "<f2", "f32": "<f4", "f64": "<f8", "complex64": "<c8", "complex128": "<c16",
+}
+
+# ---------------------------------------------------------------- generated data v1
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MASK = (1 << 64) - 1
+
+# Cells made at once: their temporaries stay in the cache.
+CHUNK = 1 << 15
+
+
+def mix(z):
+    """The finalizer of SplitMix64, in place."""
+    z ^= z >> np.uint64(30)
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return z
+
+
+def output(seed, index):
+    """Output number `index` of the SplitMix64 generator with this seed, as a Python integer."""
+    state = np.array([(seed + (index + 1) * int(GOLDEN)) & MASK], dtype=np.uint64)
+    return int(mix(state)[0])
+
+
+def uniform(words, dtype):
+    """The values of non-zero cells with these words."""
+    def grid(words, bits):
+        whole = (words >> np.uint64(64 - bits)) + np.uint64(1)
+        return whole.astype(np.float64) * 2.0**-bits
+
+    kind, size = dtype.kind, dtype.itemsize
+    if kind == "b":
+        return np.ones(len(words), dtype)
+    if kind == "c":
+        bits = {8: 24, 16: 32}[size]
+        values = np.empty(len(words), dtype)
+        values.real = grid(words, bits)
+        values.imag = grid(mix(words.copy()), bits)
+        return values
+    if kind == "f":
+        return grid(words, {2: 11, 4: 24, 8: 32}[size]).astype(dtype)
+    whole = mix(words.copy()) if size == 8 else words >> np.uint64(64 - 8 * size)
+    whole[whole == 0] = 1
+    return whole.astype(f"<u{size}").view(dtype)
+
+
+class Generated:
+    """The matrix that follows from a seed."""
+
+    def __init__(self, seed, rows, dtype, density):
+        self.columns = output(seed, 0)
+        self.rows, self.dtype = rows, np.dtype(dtype)
+        self.threshold = int(min(max(density, 0.0), 1.0) * 2**32)
+
+    def column(self, index, out):
+        """Writes column `index` to `out`."""
+        key = np.uint64(output(self.columns, index))
+        for start in range(0, self.rows, CHUNK):
+            stop = min(start + CHUNK, self.rows)
+            words = np.arange(start + 1, stop + 1, dtype=np.uint64)
+            words *= GOLDEN
+            words += key
+            mix(words)
+            values = uniform(words, self.dtype)
+            if self.threshold < 2**32:
+                values[(words & np.uint64(0xFFFFFFFF)) >= np.uint64(self.threshold)] = 0
+            out[start:stop] = values
+
+
+# ---------------------------------------------------------------- a trial
+
+
+class Clock:
+    """A clock that can stand: what is not part of the work is not counted."""
+
+    def __init__(self):
+        self.elapsed, self.since = 0.0, time.perf_counter()
+
+    def stand(self):
+        self.elapsed += time.perf_counter() - self.since
+
+    def go_on(self):
+        self.since = time.perf_counter()
+
+
+class Trial:
+    """What the harness asks for."""
+
+    def __init__(self, message):
+        data = message["data"]
+        self.rows, self.cols = data["shape"]
+        self.shape = (self.rows, self.cols)
+        self.dtype = np.dtype(DTYPES[data["dtype"]])
+        self.order = data["order"]
+        self.workload, self.path = message["workload"], message["path"]
+        self.memory, self.threads = message["memory"], message["threads"]
+        if message.get("input") is not None:
+            given = np.load(message["input"], mmap_mode="r")
+            self.make = lambda index, out: np.copyto(out, given[:, index])
+        else:
+            self.make = Generated(message["seed"], self.rows, self.dtype, data["density"]).column
+        self.row_picks = picks(message.get("rows"))
+        self.col_picks = picks(message.get("columns"))
+
+    def column(self, index, clock, out):
+        """Makes column `index` in `out`, while the clock stands."""
+        clock.stand()
+        self.make(index, out)
+        clock.go_on()
+
+    def select(self, array):
+        """The selected cells of `array`, copied, in C order."""
+        rows, cols = self.row_picks, self.col_picks
+        if not isinstance(rows, slice) and not isinstance(cols, slice):
+            return array[np.ix_(rows, cols)]
+        return np.array(array[rows, cols], order="C")
+
+
+def picks(axis):
+    """An axis of the protocol as NumPy indexes by it."""
+    if axis is None:
+        return slice(None)
+    if isinstance(axis, dict):
+        return slice(axis["start"], axis["stop"], axis["step"])
+    return np.array(axis, dtype=np.intp)
+
+
+def sum_columns(array):
+    """Each column's sum in f64; of complex numbers both parts."""
+    if array.dtype.kind == "c":
+        return array.real.sum(axis=0, dtype=np.float64) + array.imag.sum(axis=0, dtype=np.float64)
+    return array.sum(axis=0, dtype=np.float64)
+
+
+def sync(path):
+    """Makes the file at `path`, its length and its name durable."""
+    for name in (path, os.path.dirname(path)):
+        descriptor = os.open(name, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+# ---------------------------------------------------------------- the protocol
+
+
+def say(message):
+    print(json.dumps(message), flush=True)
+
+
+def why_not(message, orders):
+    """Why a peer cannot do this trial, or None."""
+    data = message["data"]
+    if data["layout"] is not None or data["order"] not in orders:
+        return "works on dense .npy files in order " + " or ".join(orders)
+    if data["dtype"] not in DTYPES:
+        return f"does not know dtype {data['dtype']}"
+    return None
+
+
+def sample(peer, trial):
+    """Does the workload once: its answer, and what to say of it."""
+    if trial.workload == "fill-columns":
+        clock = Clock()
+        flush, answer = peer.fill(trial, clock)
+        filled = time.perf_counter()
+        flush()
+        sync(trial.path)
+        durable = time.perf_counter() - filled
+        clock.stand()
+        return answer, {"seconds": clock.elapsed, "durable_seconds": durable}
+    work = peer.sums if trial.workload in ("extract-columns", "scan") else peer.extract
+    start = time.perf_counter()
+    answer = work(trial)
+    return answer, {"seconds": time.perf_counter() - start, "durable_seconds": None}
+
+
+def leave(answer, path):
+    """Leaves an answer where the harness wants it."""
+    np.ascontiguousarray(answer).tofile(path)
+
+
+def serve(name, peer, orders=("c",)):
+    """Speaks trial protocol v1 on standard input and output until the harness ends it."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"{name} NumPy {np.__version__}, Python {sys.version.split()[0]}")
+        return
+    trial = answer = None
+    for line in sys.stdin:
+        message = json.loads(line)
+        if "trial" in message:
+            reason = why_not(message["trial"], orders)
+            if reason is not None:
+                say({"unsupported": reason})
+                continue
+            trial = Trial(message["trial"])
+            say({"ready": {"version": f"NumPy {np.__version__}"}})
+        elif "go" in message:
+            answer = None
+            answer, done = sample(peer, trial)
+            say({"done": done})
+        elif "answer" in message:
+            leave(answer, message["answer"])
+            if message.get("values"):
+                with open(message["answer"] + ".values", "wb") as file:
+                    for columns in peer.values(trial):
+                        np.asfortranarray(columns).T.tofile(file)
+            say({"answered": True})
+        elif "end" in message:
+            return
