@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -94,13 +95,16 @@ class Clock:
     """A clock that can stand: what is not part of the work is not counted."""
 
     def __init__(self):
-        self.elapsed, self.since = 0.0, time.perf_counter()
+        self.begun, self.stood = time.perf_counter(), 0.0
 
-    def stand(self):
-        self.elapsed += time.perf_counter() - self.since
+    @contextmanager
+    def standing(self):
+        since = time.perf_counter()
+        yield
+        self.stood += time.perf_counter() - since
 
-    def go_on(self):
-        self.since = time.perf_counter()
+    def elapsed(self):
+        return time.perf_counter() - self.begun - self.stood
 
 
 class Trial:
@@ -124,9 +128,8 @@ class Trial:
 
     def column(self, index, clock, out):
         """Makes column `index` in `out`, while the clock stands."""
-        clock.stand()
-        self.make(index, out)
-        clock.go_on()
+        with clock.standing():
+            self.make(index, out)
 
     def select(self, array):
         """The selected cells of `array`, copied, in C order."""
@@ -182,12 +185,12 @@ def sample(peer, trial):
     if trial.workload == "fill-columns":
         clock = Clock()
         flush, answer = peer.fill(trial, clock)
-        filled = time.perf_counter()
+        filled = clock.elapsed()
         flush()
         sync(trial.path)
-        durable = time.perf_counter() - filled
-        clock.stand()
-        return answer, {"seconds": clock.elapsed, "durable_seconds": durable}
+        seconds = clock.elapsed()
+        done = {"seconds": seconds, "durable_seconds": seconds - filled, "stood_seconds": clock.stood}
+        return answer, done
     work = peer.sums if trial.workload in ("extract-columns", "scan") else peer.extract
     start = time.perf_counter()
     answer = work(trial)
@@ -202,20 +205,26 @@ def leave(answer, path):
 def serve(name, peer, orders=("c",)):
     """Speaks trial protocol v1 on standard input and output until the harness ends it."""
     if sys.argv[1:] == ["--version"]:
-        print(f"{name} NumPy {np.__version__}, Python {sys.version.split()[0]}")
+        print(f"{name} on NumPy {np.__version__}, Python {sys.version.split()[0]}")
         return
+    try:
+        converse(peer, orders)
+    except Exception as error:
+        say({"failed": " ".join(f"{type(error).__name__}: {error}".split())})
+
+
+def converse(peer, orders):
     trial = answer = None
     for line in sys.stdin:
         message = json.loads(line)
         if "trial" in message:
             reason = why_not(message["trial"], orders)
             if reason is not None:
-                say({"unsupported": reason})
-                continue
+                return say({"unsupported": reason})
             trial = Trial(message["trial"])
             say({"ready": {"version": f"NumPy {np.__version__}"}})
         elif "go" in message:
-            answer = None
+            answer = None  # the last sample's memory is not this one's
             answer, done = sample(peer, trial)
             say({"done": done})
         elif "answer" in message:
@@ -225,5 +234,5 @@ def serve(name, peer, orders=("c",)):
                     for columns in peer.values(trial):
                         np.asfortranarray(columns).T.tofile(file)
             say({"answered": True})
-        elif "end" in message:
+        else:
             return
