@@ -372,7 +372,9 @@ impl Runner<'_> {
 
     /// Sums a trial up and appends its record.
     fn append(&mut self, mut record: record::Trial) -> Result<()> {
-        let seconds: Vec<_> = record.samples.iter().map(|sample| sample.seconds).collect();
+        // How long a wrong answer took says nothing.
+        let right = record.samples.iter().filter(|sample| sample.verified);
+        let seconds: Vec<_> = right.map(|sample| sample.seconds).collect();
         let interval = measure::median_interval(&seconds, self.config.seed);
         record.summary =
             measure::median(&seconds).zip(interval).map(|(median, interval)| Summary {

@@ -75,7 +75,8 @@ impl Observed {
     /// Where what the program says cannot be.
     pub(super) fn sample(&self, done: Done, baseline: Option<u64>) -> Result<Sample, String> {
         self.check(done)?;
-        let counters = self.counters;
+        let (counters, told) = (self.counters, done.uncounted);
+        let sum = |counted: u64, told: Option<u64>| counted.saturating_add(told.unwrap_or(0));
         let stood = Duration::try_from_secs_f64(done.stood_seconds.unwrap_or(0.0));
         let stood = stood.map_err(|error| error.to_string())?;
         // While the clock stands a program computes values on one thread, in user mode.
@@ -88,10 +89,10 @@ impl Observed {
             device_bytes_read: counters.map(|counters| counters.device_read_bytes),
             device_bytes_written: self.written,
             device_dirtied_bytes: counters.map(|counters| counters.dirtied_bytes),
-            read_bytes: counters.map(|counters| counters.read_bytes),
-            written_bytes: counters.map(|counters| counters.written_bytes),
-            read_calls: counters.map(|counters| counters.read_calls),
-            write_calls: counters.map(|counters| counters.write_calls),
+            read_bytes: counters.map(|counters| sum(counters.read_bytes, told.read_bytes)),
+            written_bytes: counters.map(|counters| sum(counters.written_bytes, told.written_bytes)),
+            read_calls: counters.map(|counters| sum(counters.read_calls, told.read_calls)),
+            write_calls: counters.map(|counters| sum(counters.write_calls, told.write_calls)),
             minor_faults: counters.map(|counters| counters.minor_faults),
             major_faults: counters.map(|counters| counters.major_faults),
             peak_anonymous_bytes: self
@@ -176,7 +177,7 @@ mod tests {
     }
 
     fn done(seconds: f64, durable: Option<f64>, stood: Option<f64>) -> Done {
-        Done { seconds, durable_seconds: durable, stood_seconds: stood }
+        Done { seconds, durable_seconds: durable, stood_seconds: stood, ..Done::default() }
     }
 
     #[test]

@@ -114,16 +114,32 @@ pub(super) struct Ready {
     pub version: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Done {
     /// From open until durable, or until the values are in the caller's memory.
     pub seconds: f64,
     /// The part of it spent making it durable; null but for a fill.
-    #[serde(default)]
     pub durable_seconds: Option<f64>,
     /// How long the clock stood meanwhile, for values to fill with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stood_seconds: Option<f64>,
+    /// What cannot be counted from outside, to be added to what can.
+    #[serde(flatten)]
+    pub uncounted: Uncounted,
+}
+
+/// Reads and writes that the kernel does not count as calls of the process: io_uring's, for instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Uncounted {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_calls: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_calls: Option<u64>,
 }
 
 /// Writes `message` as a line and flushes it.
@@ -177,8 +193,11 @@ mod tests {
         let answer = |values| Request::Answer { answer: "a".into(), values };
         assert_eq!(text(&answer(false)), r#"{"answer":"a"}"#);
         assert_eq!(text(&answer(true)), r#"{"answer":"a","values":true}"#);
-        let done = Done { seconds: 0.5, durable_seconds: None, stood_seconds: None };
+        let done = Done { seconds: 0.5, ..Done::default() };
         assert_eq!(text(&Reply::Done(done)), r#"{"done":{"seconds":0.5,"durable_seconds":null}}"#);
+        let told = r#"{"done":{"seconds":1.0,"stood_seconds":2,"read_calls":3,"new":null}}"#;
+        let Ok(Reply::Done(done)) = parse(told) else { panic!("{told}") };
+        assert_eq!((done.stood_seconds, done.uncounted.read_calls), (Some(2.0), Some(3)));
         let unsupported = Reply::Unsupported("why".into());
         assert_eq!(text(&unsupported), r#"{"unsupported":"why"}"#);
         assert_eq!(parse::<Reply>(r#"{"answered":true}"#).unwrap(), Reply::Answered(true));

@@ -181,6 +181,7 @@ impl Job {
             seconds: done.as_secs_f64(),
             durable_seconds: Some((done - filled).as_secs_f64()),
             stood_seconds: Some(watch.stood().as_secs_f64()),
+            ..Done::default()
         };
         Ok((reply, Answer::Column(column)))
     }
@@ -259,7 +260,7 @@ impl Job {
 }
 
 fn done(elapsed: Duration) -> Done {
-    Done { seconds: elapsed.as_secs_f64(), durable_seconds: None, stood_seconds: None }
+    Done { seconds: elapsed.as_secs_f64(), ..Done::default() }
 }
 
 impl<T: Value> Answer<T> {
@@ -279,5 +280,101 @@ impl<T: Value> Answer<T> {
             Self::Sums(sums) => out.write_all(bytemuck::cast_slice(sums))?,
         }
         out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    /// What is said to these requests, and how it ends.
+    fn dialogue(requests: &[Json]) -> (Vec<Json>, Result<()>) {
+        let lines: Vec<_> = requests.iter().map(|request| format!("{request}\n")).collect();
+        let mut output = Vec::new();
+        let ended = serve(&mut lines.concat().as_bytes(), &mut output);
+        let replies = String::from_utf8(output).unwrap();
+        (replies.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), ended)
+    }
+
+    fn trial(backend: &str, workload: &str, path: &Path) -> Json {
+        let data = json!({ "shape": [40, 6], "dtype": "f64", "order": "c", "density": 1.0,
+            "layout": null, "bytes_on_disk": null });
+        json!({ "trial": { "data": data, "backend": backend, "workload": workload, "regime": "warm",
+            "path": path, "seed": 3, "memory": 1 << 20, "threads": 1, "input": null,
+            "rows": [39, 0, 39], "columns": { "start": 1, "stop": 6, "step": 2 } } })
+    }
+
+    fn values(path: &Path) -> Vec<f64> {
+        bytemuck::pod_collect_to_vec(&std::fs::read(path).unwrap())
+    }
+
+    #[test]
+    fn samples_are_taken_and_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, answer) = (folder.path().join("m.npy"), folder.path().join("answer"));
+        let ask = json!({ "answer": answer });
+        let end = json!({ "end": true });
+        let data = Generated { seed: 3, shape: Shape::new(40, 6), dtype: DType::F64, density: 1.0 };
+        let cell = |row, col| data.cell::<f64>(row, col);
+        for backend in ["memmap", "seek"] {
+            let fill = trial(backend, "fill-columns", &path);
+            let (said, ended) = dialogue(&[fill, json!({ "go": 1 }), ask.clone(), end.clone()]);
+            ended.unwrap();
+            assert!(said[0]["ready"]["version"].is_string(), "{said:?}");
+            let done = &said[1]["done"];
+            assert!(done["durable_seconds"].as_f64() <= done["seconds"].as_f64(), "{done}");
+            assert_eq!(said[2], json!({ "answered": true }));
+            assert_eq!(values(&answer), (0..40).map(|row| cell(row, 5)).collect::<Vec<_>>());
+
+            let extract = trial(backend, "extract-rows", &path);
+            let (said, ended) =
+                dialogue(&[extract, json!({ "go": 1 }), json!({ "go": 2 }), ask.clone()]);
+            ended.unwrap();
+            assert_eq!(said.len(), 4);
+            let expected = [39, 0, 39].map(|row| [1, 3, 5].map(|col| cell(row, col)));
+            assert_eq!(values(&answer), expected.as_flattened());
+
+            let visit = trial(backend, "extract-columns", &path);
+            let all = json!({ "answer": answer, "values": true });
+            dialogue(&[visit, json!({ "go": 1 }), all]).1.unwrap();
+            let columns = (0..6).map(|col| (0..40).map(move |row| (row, col)));
+            let expected: Vec<_> = columns.flatten().map(|(row, col)| cell(row, col)).collect();
+            assert_eq!(values(&folder.path().join("answer.values")), expected);
+            let sums: Vec<f64> = expected.chunks(40).map(|column| column.iter().sum()).collect();
+            assert_eq!(values(&answer), sums);
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_said_and_ends_it() {
+        let path = Path::new("/nonexistent/m.npy");
+        for (name, value) in
+            [("backend", json!("hdf5")), ("workload", json!("sort")), ("rows", json!([40]))]
+        {
+            let mut request = trial("seek", "scan", path);
+            request["trial"][name] = value;
+            let (said, ended) = dialogue(&[request, json!({ "go": 1 })]);
+            ended.unwrap();
+            assert_eq!(said.len(), 1);
+            assert!(said[0]["unsupported"].is_string(), "{said:?}");
+        }
+        let request = trial("seek", "scan", path);
+        for (requests, replies) in [
+            (vec![json!({ "go": 1 })], 1),
+            (vec![json!({ "hello": 1 })], 1),
+            (vec![request.clone(), request.clone()], 2),
+            (vec![request.clone(), json!({ "answer": "a" })], 2),
+            (vec![request.clone(), json!({ "go": 1 })], 2),
+        ] {
+            let (said, ended) = dialogue(&requests);
+            assert!(ended.is_err());
+            assert_eq!(said.len(), replies, "{said:?}");
+            assert!(said[replies - 1]["failed"].is_string(), "{said:?}");
+        }
+        dialogue(&[]).1.unwrap();
+        dialogue(&[request]).1.unwrap();
     }
 }
