@@ -9,8 +9,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use arraystore::array::{DType, Order, Shape};
+use arraystore::array::{Compression, DType, IndexWidth, Order, Shape};
 use arraystore::format::npy;
+use arraystore::format::npz::{Checksums, NpzPlan, Part};
 use arraystore::format::raw::RawLayout;
 use serde_json::{Value, json};
 
@@ -141,6 +142,70 @@ fn raw_files_are_what_np_memmap_maps() {
                 "order": order.to_string(), "offset": offset,
                 "values": values(&data, order, &[4, 3], dtype),
             }));
+        }
+    }
+    assert_as_expected(&expectations);
+}
+
+/// Writes an npz file of two entries in each of three lines by its plan, and returns what SciPy must see.
+fn written_npz(folder: &Path, compression: Compression, dtype: DType, width: IndexWidth) -> Value {
+    let shape = match compression {
+        Compression::Csr => Shape::new(3, 5),
+        Compression::Csc => Shape::new(5, 3),
+    };
+    let plan = NpzPlan::new(compression, shape, dtype, width, 6).unwrap();
+    let positions = [0, 3, 1, 2, 0, 4];
+    let integers = |values: &[i64]| -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()[..width.bytes()].to_vec()).collect()
+    };
+    let data = elements(dtype, 6);
+    let mut file = vec![0; plan.file_bytes() as usize];
+    let mut write = |part: Part, bytes: &[u8]| {
+        file[plan.offset(part) as usize..][..bytes.len()].copy_from_slice(bytes);
+        let mut hasher = plan.hasher(part);
+        hasher.update(bytes);
+        hasher.finalize()
+    };
+    let indptr = write(Part::Indptr, &integers(&[0, 2, 4, 6]));
+    let indices = write(Part::Indices, &integers(&positions));
+    let checksums = Checksums { indptr, indices, data: write(Part::Data, &data) };
+    for (offset, piece) in plan.frame(checksums) {
+        file[offset as usize..][..piece.len()].copy_from_slice(&piece);
+    }
+    let path = folder.join(format!("{dtype}-{compression}-{width:?}.npz"));
+    fs::write(&path, file).unwrap();
+
+    let item_size = dtype.item_size();
+    let mut cells = vec![0; 15 * item_size];
+    for (entry, position) in positions.into_iter().enumerate() {
+        let line = entry / 2;
+        let cell = match compression {
+            Compression::Csr => line * 5 + position as usize,
+            Compression::Csc => position as usize * 3 + line,
+        };
+        cells[cell * item_size..][..item_size]
+            .copy_from_slice(&data[entry * item_size..][..item_size]);
+    }
+    json!({
+        "path": path, "kind": "npz", "dtype": dtype.numpy_name(), "shape": [shape.rows, shape.cols],
+        "layout": compression.to_string(), "values": hex(&cells), "aligned": true,
+        "index_bits": 8 * width.bytes(),
+    })
+}
+
+#[test]
+fn npz_files_are_what_scipy_loads() {
+    if without_python() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut expectations = Vec::new();
+    // SciPy has no sparse matrices of half precision.
+    for dtype in DType::ALL.into_iter().filter(|&dtype| dtype != DType::F16) {
+        for compression in [Compression::Csr, Compression::Csc] {
+            for width in [IndexWidth::I32, IndexWidth::I64] {
+                expectations.push(written_npz(folder.path(), compression, dtype, width));
+            }
         }
     }
     assert_as_expected(&expectations);

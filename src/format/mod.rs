@@ -7,6 +7,7 @@
 
 mod layout;
 pub mod npy;
+pub mod npz;
 pub mod raw;
 
 pub use layout::{ByteOrder, DenseLayout, matrix_shape};

@@ -143,6 +143,12 @@ impl Context {
         self.limited_to(self.available_bytes() - share.budget.effective_bytes())
     }
 
+    /// A context for what is left once `bytes` are taken.
+    #[must_use]
+    pub(crate) fn without(&self, bytes: u64) -> Self {
+        self.limited_to(self.available_bytes().saturating_sub(bytes))
+    }
+
     fn limited_to(&self, effective_bytes: u64) -> Self {
         let budget = Budget { requested_bytes: self.budget.requested_bytes, effective_bytes };
         Self { budget, reserved: Arc::default(), ..self.clone() }

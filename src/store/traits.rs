@@ -75,7 +75,8 @@ pub trait ArrayStore: Debug + Send + Sync {
     /// Where writing fails.
     fn sync(&mut self) -> Result<()>;
 
-    /// How `access` would be done with this budget. No I/O.
+    /// How `access` would be done with this budget, the caller's array lying as the file does: in another
+    /// order it is brought into the file's block by block first. No I/O.
     ///
     /// # Errors
     /// Where a selection does not fit or the budget is too small.

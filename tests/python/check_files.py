@@ -10,6 +10,7 @@ Reads a JSON list of expectations from standard input:
     layout  "csr" or "csc" (npz)
     values  the elements as little-endian bytes in C order, in hexadecimal; duplicates summed
     offset  where data begin (raw)
+    index_bits  how wide SciPy must see the indices (npz)
     aligned true: data must begin at a multiple of 64 bytes, in an npz every member's
     numpy   true: the header must be byte for byte what NumPy writes (npy)
 
@@ -83,6 +84,9 @@ def check_npz(expected):
     if matrix.format != expected["layout"]:
         yield f"layout {matrix.format} where {expected['layout']} was expected"
     matrix.check_format(full_check=True)
+    bits = {8 * array.dtype.itemsize for array in (matrix.indptr, matrix.indices)}
+    if bits != {expected.get("index_bits", *bits)}:
+        yield f"indices of {bits} bits where {expected['index_bits']} were expected"
     yield from compare(matrix_values(matrix), expected)
     with zipfile.ZipFile(expected["path"]) as archive:
         broken = archive.testzip()

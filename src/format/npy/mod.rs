@@ -18,6 +18,7 @@ use crate::array::{DType, Order};
 use crate::error::{Error, Result};
 
 pub use self::write::header_bytes;
+pub(in crate::format) use self::write::header_of_descr;
 
 /// What every npy file begins with.
 const MAGIC: &[u8] = b"\x93NUMPY";

@@ -231,7 +231,6 @@ impl Engine {
         let line_bytes = (positions.len() * item_bytes) as u64;
         let requested = lines.len() as u64 * line_bytes;
         let kind = self.device.kind();
-        let span_bytes = (positions.span().len() * item_bytes) as u64;
         let step = |kind, times, bytes_read, bytes_written| Step {
             kind,
             times,
@@ -251,19 +250,11 @@ impl Engine {
             }
             WriteKind::Windows if kind == DeviceKind::Positioned => {
                 let window = window_bytes(kind, context.available_bytes());
-                let moved = match lines {
-                    Picks::Range { step, count, .. } if count > 0 => {
-                        let stride = (step * self.geometry.line_bytes()) as u64;
-                        let gap = stride.saturating_sub(span_bytes);
-                        if gap <= GAP_BYTES {
-                            (count as u64 - 1) * stride + span_bytes
-                        } else {
-                            count as u64 * span_bytes
-                        }
-                    }
-                    _ => lines.len() as u64 * span_bytes,
-                };
-                let times = moved.div_ceil(window.max(1));
+                let (mut times, mut moved) = (0, 0);
+                for (_, bytes) in self.write_batches(lines, positions.span(), window) {
+                    times += 1;
+                    moved += bytes.end - bytes.start;
+                }
                 (step(StepKind::ReadModifyWrite, times, moved, moved), window)
             }
             WriteKind::Windows => (step(StepKind::StridedScatter, 1, 0, requested), 0),
@@ -309,33 +300,54 @@ impl Engine {
         let longest = window_bytes(kind, context.available_bytes());
         let span = positions.span();
         let item_bytes = self.geometry.item_bytes;
-        let span_bytes = (span.len() * item_bytes) as u64;
         let line_bytes = positions.len() * item_bytes;
         let _memory = context.reserve(window_memory(kind, longest))?;
         let mut shifted = Vec::new();
         let picks = shift(positions, span.start, &mut shifted);
+        let mut values = values;
+        for (batch, bytes) in self.write_batches(lines, span, longest).collect::<Vec<_>>() {
+            let (these, rest) = values.split_at(batch.count * line_bytes);
+            let moved = bytes.end - bytes.start;
+            self.device.update(bytes, &mut |bytes| {
+                kernel::scatter(item_bytes, bytes, batch, &picks, these);
+                Ok(())
+            })?;
+            values = rest;
+            context.advance(moved)?;
+        }
+        Ok(())
+    }
+
+    /// The stretches of the file in which `span` of `lines` is changed, in the lines' order: evenly spaced lines
+    /// together as far as `longest` bytes hold them and no long gap lies between, else one by one.
+    fn write_batches<'a>(
+        &'a self,
+        lines: Picks<'a>,
+        span: Range<usize>,
+        longest: u64,
+    ) -> impl Iterator<Item = (Lines, Range<u64>)> + 'a {
+        let span_bytes = (span.len() * self.geometry.item_bytes) as u64;
         let mut from = 0;
-        while from < lines.len() {
+        std::iter::from_fn(move || {
+            if from == lines.len() {
+                return None;
+            }
             let mut batch = Lines { offset: 0, stride: 0, count: 1 };
             if let Picks::Range { step, .. } = lines {
                 batch.stride = step * self.geometry.line_bytes();
                 let gap = (batch.stride as u64).saturating_sub(span_bytes);
-                if batch.stride > 0 && (kind != DeviceKind::Positioned || gap <= GAP_BYTES) {
-                    let more = usize::try_from((longest - span_bytes) / batch.stride as u64);
-                    batch.count += more.unwrap_or(usize::MAX).min(lines.len() - from - 1);
+                let near = self.device.kind() != DeviceKind::Positioned || gap <= GAP_BYTES;
+                if batch.stride > 0 && near {
+                    let more = longest.saturating_sub(span_bytes) / batch.stride as u64;
+                    batch.count +=
+                        usize::try_from(more).unwrap_or(usize::MAX).min(lines.len() - from - 1);
                 }
             }
             let first = self.geometry.part_range(lines.at(from), span.clone());
             let last = self.geometry.part_range(lines.at(from + batch.count - 1), span.clone());
-            let values = &values[from * line_bytes..(from + batch.count) * line_bytes];
-            self.device.update(first.start..last.end, &mut |bytes| {
-                kernel::scatter(item_bytes, bytes, batch, &picks, values);
-                Ok(())
-            })?;
             from += batch.count;
-            context.advance(last.end - first.start)?;
-        }
-        Ok(())
+            Some((batch, first.start..last.end))
+        })
     }
 
     /// Item by item: for positions so far apart that nothing between them should be touched.

@@ -32,7 +32,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{ByteOrder, DenseLayout, matrix_shape, npy};
 use crate::sys::{Device, DeviceKind, Existing, Medium, Mode};
 
-/// Blocks in which an array that is not contiguous is copied to one that is.
+/// The largest block in which an array that is not contiguous is copied to one that is.
 const STAGING_BYTES: usize = 4 << 20;
 
 /// A dense matrix in a file.
@@ -181,6 +181,13 @@ impl<T: Element> DenseStore<T> {
         }
     }
 
+    /// Elements of a block in which an array is made contiguous: half of what memory is left, the other half
+    /// is for the access itself.
+    fn staging_items(&self) -> usize {
+        let half = usize::try_from(self.context.available_bytes() / 2).unwrap_or(usize::MAX);
+        (STAGING_BYTES.min(half) / size_of::<T>()).max(1)
+    }
+
     /// Reads into an array that is contiguous in neither order, block by block.
     fn read_staged(
         &self,
@@ -188,7 +195,7 @@ impl<T: Element> DenseStore<T> {
         cols: Picks<'_>,
         mut out: ArrayViewMut2<'_, T>,
     ) -> Result<()> {
-        let step = (STAGING_BYTES / size_of::<T>() / cols.len().max(1)).max(1);
+        let step = (self.staging_items() / cols.len().max(1)).max(1);
         for top in (0..rows.len()).step_by(step) {
             let part = top..rows.len().min(top + step);
             let _memory =
@@ -282,8 +289,8 @@ impl<T: Element> ArrayStore for DenseStore<T> {
             let bytes = bytemuck::must_cast_slice(values);
             return self.engine.write(lines, &positions, bytes, &self.context);
         }
-        let wide = (STAGING_BYTES / size_of::<T>()).min(positions.len()).max(1);
-        let high = (STAGING_BYTES / size_of::<T>() / wide).max(1);
+        let wide = self.staging_items().min(positions.len()).max(1);
+        let high = (self.staging_items() / wide).max(1);
         for top in (0..lines.len()).step_by(high) {
             let these = top..lines.len().min(top + high);
             for from in (0..positions.len()).step_by(wide) {

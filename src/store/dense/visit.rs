@@ -75,7 +75,10 @@ impl Engine {
             Cut::Across { positions, lines: some } => {
                 let tile = Picks::Range { start: 0, step: 1, count: positions };
                 let all = Picks::Range { start: 0, step: 1, count: some.min(lines) };
-                let pass = self.plan_read(all, &tile, BlockOrder::Across, context).describe(&tile);
+                // The tile takes its part of the memory first.
+                let held = positions as u64 * some as u64 * item_bytes;
+                let left = context.without(held);
+                let pass = self.plan_read(all, &tile, BlockOrder::Across, &left).describe(&tile);
                 let times = (items.div_ceil(positions) * lines.div_ceil(some)) as u64;
                 let bytes_read = times * pass.bytes_moved();
                 Step { kind: StepKind::GroupedPasses, times, bytes_read, bytes_written: 0 }
