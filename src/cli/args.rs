@@ -363,7 +363,7 @@ pub(super) struct DigestArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// Rows and columns [default: 1000000x100]
+    /// Rows and columns; of an input without a header, its own [default: 1000000x100]
     #[arg(long, value_name = "ROWSxCOLS")]
     pub shape: Option<Shape>,
     /// Element type [default: f32]
@@ -375,6 +375,9 @@ pub(super) struct CompareArgs {
     /// Backends [default: memmap,seek,sparse-csr,sparse-csc]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub backends: Vec<String>,
+    /// Manifests of other programs to take part
+    #[arg(long, value_name = "FILES", value_delimiter = ',')]
+    pub peers: Vec<PathBuf>,
     /// Workloads [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub workloads: Vec<String>,
@@ -387,7 +390,7 @@ pub(super) struct CompareArgs {
     /// Seed of data, row choices and order
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Order of dense data
+    /// Order of dense data, and of an input without a header
     #[arg(long, value_name = "c|f", default_value = "c")]
     pub order: Order,
     /// A file to work on instead of generated data: .npy, .npz, or raw with --shape and --dtype

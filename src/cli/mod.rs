@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod report;
 mod text;
+mod trial;
 mod verify;
 
 use std::io::{self, Write};
@@ -102,7 +103,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Compare(args) => compare::run(&args, &common),
         Command::Report(args) => report::run(&args, &common),
         Command::Completions(args) => completions::run(&args),
-        Command::Trial => compare::serve_trial(),
+        Command::Trial => trial::run(),
     }
 }
 

@@ -9,12 +9,10 @@ use super::args::{Common, ReportArgs, ReportFormat};
 use super::output::{self, write_file};
 use super::{Outcome, usage};
 use crate::error::{Error, ErrorKind, Result};
+use crate::harness::RESULTS;
 use crate::record::{Line, read_lines};
 use crate::report::{Report, Style, wrapped};
 use crate::sys::Existing;
-
-/// The file of records in a run's folder.
-pub(super) const RESULTS: &str = "results.jsonl";
 
 /// The most that is read of a file of records: some 400 000 trials.
 const MOST_BYTES: u64 = 512 << 20;

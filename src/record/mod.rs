@@ -1,6 +1,6 @@
 //! Results as data on disk: the lines of `results.jsonl`, record schema v1 (docs/record-schema-v1.md).
 //!
-//! Owns the only serialised types of the crate, and how they are read back. Knows no other room but
+//! Owns the only types of the crate that are kept serialised, and how they are read back. Knows no other room but
 //! `error`: harness writes records, report reads them, and the two never meet otherwise. Fields may be
 //! added within a schema version, never renamed or given another meaning. All that is known is written,
 //! `null` where a number could not be had: null is never zero.
