@@ -25,7 +25,8 @@ pub(super) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Common {
     /// Memory that the program may take for itself [default: 256MiB, less inside a smaller cgroup]
-    #[arg(long, global = true, value_name = "SIZE", help_heading = "Everywhere")]
+    #[arg(long, global = true, value_name = "SIZE", help_heading = "Everywhere",
+          value_parser = parse_size)]
     pub memory: Option<ByteSize>,
     /// Threads to use [default: all cores]
     #[arg(long, global = true, value_name = "N", help_heading = "Everywhere",
@@ -34,6 +35,10 @@ pub(super) struct Common {
     /// No progress, no warnings; errors only
     #[arg(long, short, global = true, help_heading = "Everywhere")]
     pub quiet: bool,
+}
+
+fn parse_size(text: &str) -> Result<ByteSize, String> {
+    text.parse().map_err(|_| format!("'{text}' is not a size: write 160MiB or 2GB"))
 }
 
 impl Common {
@@ -76,7 +81,7 @@ pub(super) enum Command {
 }
 
 /// What a file without a header holds.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct RawArgs {
     /// Rows and columns of a file without a header
     #[arg(long, value_name = "ROWSxCOLS")]
@@ -105,12 +110,12 @@ impl RawArgs {
 }
 
 /// How a file is accessed.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct AccessArgs {
-    /// How the file is accessed [default: the one that fits it]
+    /// How the file is accessed [default: memmap for dense files, sparse-… for sparse ones]
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<Backend>,
-    /// Mapped, or by positioned reads and writes
+    /// By a memory map, or by positioned reads and writes [default: as the backend does]
     #[arg(long, value_name = "IO")]
     pub io: Option<IoArg>,
 }
@@ -193,7 +198,7 @@ pub(super) struct CreateArgs {
     /// Rows and columns
     #[arg(long, value_name = "ROWSxCOLS")]
     pub shape: Shape,
-    /// Element type
+    /// Element type: bool, i8 to i64, u8 to u64, f16, f32, f64, complex64, complex128
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub dtype: DType,
     /// Order of a dense file [default: c]
@@ -205,15 +210,16 @@ pub(super) struct CreateArgs {
     /// What to fill it with
     #[arg(long, value_name = "FILL", default_value = "zeros")]
     pub fill: Fill,
-    /// Share of cells that are not zero, for uniform and normal
-    #[arg(long, value_name = "D", default_value_t = 1.0)]
-    pub density: f64,
+    /// Share of cells that are not zero, for uniform and normal [default: 1]
+    #[arg(long, value_name = "D")]
+    pub density: Option<f64>,
     /// Seed: the same gives the same matrix in every format
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     #[command(flatten)]
     pub force: ForceArgs,
-    #[arg(long, value_name = "IO", help = "Mapped, or by positioned writes")]
+    /// By a memory map, or by positioned writes [default: positioned]
+    #[arg(long, value_name = "IO")]
     pub io: Option<IoArg>,
 }
 
@@ -256,15 +262,28 @@ pub(super) struct ExtractArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Where to: .npy, .csv or text by extension; - is standard output
+    /// Where to; - is standard output
     #[arg(long, value_name = "FILE", default_value = "-", allow_hyphen_values = true)]
     pub out: PathBuf,
+    /// As what [default: npy or csv by the extension of --out, else text]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ExtractFormat>,
     #[command(flatten)]
     pub force: ForceArgs,
     #[command(flatten)]
     pub access: AccessArgs,
     #[command(flatten)]
     pub raw: RawArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExtractFormat {
+    /// NumPy's file, in C order
+    Npy,
+    /// Values parted by commas
+    Csv,
+    /// Values parted by spaces
+    Text,
 }
 
 #[derive(Debug, Args)]
@@ -344,7 +363,7 @@ pub(super) struct DigestArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// Rows and columns [default: 1000000x100]
+    /// Rows and columns; of an input without a header, its own [default: 1000000x100]
     #[arg(long, value_name = "ROWSxCOLS")]
     pub shape: Option<Shape>,
     /// Element type [default: f32]
@@ -356,6 +375,9 @@ pub(super) struct CompareArgs {
     /// Backends [default: memmap,seek,sparse-csr,sparse-csc]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub backends: Vec<String>,
+    /// Manifests of other programs to take part
+    #[arg(long, value_name = "FILES", value_delimiter = ',')]
+    pub peers: Vec<PathBuf>,
     /// Workloads [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub workloads: Vec<String>,
@@ -368,7 +390,7 @@ pub(super) struct CompareArgs {
     /// Seed of data, row choices and order
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Order of dense data
+    /// Order of dense data, and of an input without a header
     #[arg(long, value_name = "c|f", default_value = "c")]
     pub order: Order,
     /// A file to work on instead of generated data: .npy, .npz, or raw with --shape and --dtype
@@ -395,13 +417,13 @@ pub(super) struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// Folders with a results.jsonl each
+    /// Folders with a results.jsonl each; several are set side by side
     #[arg(required = true, value_name = "DIR")]
     pub runs: Vec<PathBuf>,
-    /// Formats to write to --out, or the one to print
+    /// Formats to write to --out [default: all], or the one to print [default: a table]
     #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
     pub format: Vec<ReportFormat>,
-    /// Where to write report.md, report.csv, report.json
+    /// Folder to write report.md, report.csv and report.json to [default: print]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]

@@ -13,11 +13,11 @@ const PART_BYTES: usize = 8 << 20;
 
 pub(super) fn run(args: &AssignArgs, common: &Common) -> anyhow::Result<Outcome> {
     let context = progress::context(common)?;
-    let headed = RawArgs { shape: None, dtype: None, order: None, offset: 0 };
+    files::refuse_unused(&args.raw, [args.file.as_path()])?;
     let access = AccessArgs { backend: None, io: args.access.io };
-    let values = files::open(&args.from, &access, &headed, Mode::Read, &context)?;
+    let values = files::open(&args.from, &access, &RawArgs::default(), Mode::Read, &context)?;
     let mut store = files::open(&args.file, &args.access, &args.raw, Mode::ReadWrite, &context)?;
-    let selection = files::selection(&args.selection, store.spec().shape)?;
+    let selection = files::selection(&args.selection, &store, &args.file)?;
     let (needs, has) = (selection.shape(store.spec().shape)?, values.spec().shape);
     if needs != has {
         let reason = format!("holds {has} values where the selection is {needs}");

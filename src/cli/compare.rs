@@ -1,9 +1,227 @@
-//! To come.
-use super::Outcome;
+//! `compare`: the same workloads over all backends, verified; records, a table and a verdict.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::path::{MAIN_SEPARATOR, Path};
+use std::str::FromStr;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 use super::args::{Common, CompareArgs};
-pub(super) fn run(_args: &CompareArgs, _common: &Common) -> anyhow::Result<Outcome> {
-    todo!()
+use super::output::{refuse_existing, write_file};
+use super::{Outcome, interrupt, progress, report, usage};
+use crate::array::{DType, Order, Shape};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::raw::RawLayout;
+use crate::harness::{self, Backend, Config, Data, Ending, Observer, Peer, RESULTS, Regime};
+use crate::record::{Line, Status};
+use crate::report::Report;
+use crate::store::{FileKind, OpenOptions};
+use crate::sys::Existing;
+use crate::workload::Workload;
+
+/// The recipe: its own size, dense and nearly empty.
+const RECIPE: Shape = Shape::new(1_000_000, 100);
+const RECIPE_DENSITIES: [f64; 2] = [1.0, 0.01];
+
+/// A small array, for a look and for CI.
+const QUICK: Shape = Shape::new(20_000, 50);
+const QUICK_DENSITIES: [f64; 2] = [1.0, 0.05];
+
+pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome> {
+    let config = config(args, common)?;
+    let rendered = args.out.join("report.md");
+    if config.existing == Existing::Refuse {
+        refuse_existing(&rendered)?;
+    }
+    let mut bar = Bar::new(common)?;
+    let outcome = harness::run(&config, &interrupt::cancel()?, &mut bar)?;
+    drop(bar);
+    let report = Report::of(&outcome.lines);
+    write_file(&rendered, &report.markdown(), Existing::Replace)?;
+    if args.json {
+        io::stdout().lock().write_all(report.json().as_bytes())?;
+    } else {
+        report::print(&report)?;
+        writeln!(io::stdout().lock(), "\nreport: {}", rendered.display())?;
+    }
+    let trials = outcome.lines.iter().filter_map(|line| match line {
+        Line::Trial(trial) => Some(trial),
+        Line::Run(_) => None,
+    });
+    if outcome.ending == Ending::Interrupted {
+        let reason = format!("interrupted: {} trials were done and are kept", trials.count());
+        let path = args.out.join(RESULTS);
+        return Err(Error::new(ErrorKind::Cancelled, "compare", reason).at(path).into());
+    }
+    let mut failed = trials.filter(|trial| trial.status == Status::Failed).peekable();
+    if failed.peek().is_none() {
+        return Ok(Outcome::Done);
+    }
+    for trial in failed {
+        let reason = trial.reason.as_deref().unwrap_or("no reason given");
+        let (backend, workload, regime) = (&trial.backend, &trial.workload, &trial.regime);
+        writeln!(io::stderr().lock(), "failed: {backend}, {workload}, {regime}: {reason}")?;
+    }
+    Ok(Outcome::No)
 }
-pub(super) fn serve_trial() -> anyhow::Result<Outcome> {
-    todo!()
+
+/// What the arguments ask for.
+fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
+    let context = common.context();
+    let program = env::current_exe().map_err(|error| Error::io("find this program", error))?;
+    let peers: Vec<_> = args.peers.iter().map(|path| Peer::read(path)).collect::<Result<_>>()?;
+    Ok(Config {
+        data: data(args, common)?,
+        order: args.order,
+        backends: chosen(&args.backends, &Backend::ALL)?,
+        peers,
+        workloads: chosen(&args.workloads, &Workload::ALL)?,
+        regimes: chosen(&args.regimes, &Regime::ALL)?,
+        samples: args.samples.unwrap_or(if args.quick { 1 } else { 3 }),
+        seed: args.seed,
+        budget: context.budget(),
+        threads: context.threads(),
+        silence: None,
+        trial_command: vec![program.into_os_string(), "trial".into()],
+        out: args.out.clone(),
+        data_dir: args.data_dir.clone().unwrap_or_else(|| args.out.clone()),
+        existing: args.force.existing(),
+        arguments: env::args_os().skip(1).map(|argument| recorded(&argument)).collect(),
+    })
+}
+
+/// The names in `names`, each once and in the order of `all`; all where none is given.
+fn chosen<T>(names: &[String], all: &[T]) -> Result<Vec<T>>
+where
+    T: FromStr<Err = Error> + Copy + PartialEq,
+{
+    let named: Vec<T> = names.iter().map(|name| name.trim().parse()).collect::<Result<_>>()?;
+    let takes_part = |choice: &T| names.is_empty() || named.contains(choice);
+    Ok(all.iter().copied().filter(takes_part).collect())
+}
+
+fn data(args: &CompareArgs, common: &Common) -> Result<Data> {
+    let Some(path) = &args.input else {
+        if args.offset != 0 {
+            return Err(usage("--offset says where the data of an --input begin"));
+        }
+        let (shape, densities) =
+            if args.quick { (QUICK, QUICK_DENSITIES) } else { (RECIPE, RECIPE_DENSITIES) };
+        return Ok(Data::Generated {
+            shape: args.shape.unwrap_or(shape),
+            dtype: args.dtype.unwrap_or(DType::F32),
+            densities: if args.density.is_empty() {
+                densities.into()
+            } else {
+                args.density.clone()
+            },
+        });
+    };
+    if !args.density.is_empty() {
+        return Err(usage("an --input has the density that it has: leave --density out"));
+    }
+    let raw = match (FileKind::of(path), args.shape, args.dtype) {
+        (FileKind::Raw, Some(shape), Some(dtype)) => Some(raw_layout(args, shape, dtype)),
+        (FileKind::Raw, ..) => {
+            let reason = "a file without a header needs its shape and dtype";
+            return Err(usage(reason)
+                .at(path)
+                .hint("give --shape ROWSxCOLS and --dtype (and --order, --offset)"));
+        }
+        (_, None, None) if args.offset == 0 => None,
+        _ => {
+            let reason = "says itself what it holds: leave --shape, --dtype and --offset out";
+            return Err(usage(reason).at(path));
+        }
+    };
+    let options = OpenOptions { raw, context: common.context(), ..OpenOptions::default() };
+    Ok(Data::Input { path: path.clone(), options: Box::new(options) })
+}
+
+fn raw_layout(args: &CompareArgs, shape: Shape, dtype: DType) -> RawLayout {
+    let order: Order = args.order;
+    RawLayout { dtype, shape, order, offset: args.offset }
+}
+
+/// An argument as the record keeps it: of paths only the last name, since records are shown to others.
+fn recorded(argument: &OsStr) -> String {
+    let argument = argument.to_string_lossy();
+    let (option, value) = match argument.split_once('=') {
+        Some((option, value)) if option.starts_with('-') => (format!("{option}="), value),
+        _ => (String::new(), &*argument),
+    };
+    let last_name = |part: &str| match Path::new(part).file_name() {
+        Some(name) if part.contains(MAIN_SEPARATOR) => name.to_string_lossy().into_owned(),
+        _ => part.to_owned(),
+    };
+    let values: Vec<_> = value.split(',').map(last_name).collect();
+    option + &values.join(",")
+}
+
+/// A bar over the planned samples, with what is being done.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(common: &Common) -> anyhow::Result<Self> {
+        if !progress::is_shown(common) {
+            return Ok(Self(ProgressBar::hidden()));
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = "{wide_bar} {pos}/{len} samples {elapsed} (eta {eta}) {msg}";
+        bar.set_style(ProgressStyle::with_template(style)?);
+        bar.enable_steady_tick(std::time::Duration::from_millis(250));
+        Ok(Self(bar))
+    }
+}
+
+impl Observer for Bar {
+    fn planned(&mut self, samples: usize) {
+        self.0.set_length(samples as u64);
+        self.0.reset_eta();
+    }
+
+    fn doing(&mut self, what: &str) {
+        self.0.set_message(what.to_owned());
+    }
+
+    fn passed(&mut self, samples: usize) {
+        self.0.inc(samples as u64);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recorded_arguments_name_no_folder() {
+        for (argument, expected) in [
+            ("compare", "compare"),
+            ("/home/me/x.npy", "x.npy"),
+            ("--out=/home/me/report", "--out=report"),
+            ("--peers=/a/b.json,c/d.json", "--peers=b.json,d.json"),
+            ("--shape", "--shape"),
+            ("1,0.01", "1,0.01"),
+            ("../..", "../.."),
+        ] {
+            assert_eq!(recorded(OsStr::new(argument)), expected);
+        }
+    }
+
+    #[test]
+    fn names_choose_in_a_fixed_order() {
+        let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let found = chosen(&names("seek,memmap,seek"), &Backend::ALL).unwrap();
+        assert_eq!(found, [Backend::Memmap, Backend::Seek]);
+        assert_eq!(chosen(&[], &Regime::ALL).unwrap(), Regime::ALL);
+        assert!(chosen(&names("warm,hot"), &Regime::ALL).is_err());
+    }
 }

@@ -3,14 +3,22 @@
 use super::args::{Common, CreateArgs, Fill};
 use super::{Outcome, progress, usage};
 use crate::array::{Compression, Order};
+use crate::error::{Error, Result};
 use crate::store::{AnyStore, ArrayStoreExt, CreateOptions, FileKind, Io, Layout};
 use crate::with_store;
 use crate::workload::Generated;
 
 pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome> {
     let context = progress::context(common)?;
-    if !(0.0..=1.0).contains(&args.density) {
+    let density = args.density.unwrap_or(1.0);
+    if !(0.0..=1.0).contains(&density) {
         return Err(usage("--density must be between 0 and 1").into());
+    }
+    if args.density.is_some() && args.fill == Fill::Zeros {
+        return Err(usage(
+            "--density says how many values there are: give --fill uniform or normal",
+        )
+        .into());
     }
     let options = CreateOptions {
         shape: args.shape,
@@ -21,11 +29,11 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome>
         file_shape: None,
         context: context.clone(),
     };
-    let mut store = AnyStore::create(&args.out, &options)?;
-    let bytes = args.shape.dense_bytes(args.dtype.item_size())? as u64;
+    let at = |error: Error| error.at(&args.out);
+    let bytes = args.shape.dense_bytes(args.dtype.item_size()).map_err(at)? as u64;
+    let mut store = AnyStore::create(&args.out, &options).map_err(at)?;
     context.begin("create", 2 * bytes);
-    let generated =
-        Generated { seed: args.seed, shape: args.shape, dtype: args.dtype, density: args.density };
+    let generated = Generated { seed: args.seed, shape: args.shape, dtype: args.dtype, density };
     match args.fill {
         Fill::Zeros => {}
         Fill::Uniform => {
@@ -45,7 +53,7 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome>
 }
 
 /// The layout asked for: by the extension, then by --order or --layout.
-fn layout(args: &CreateArgs) -> Result<Layout, crate::Error> {
+fn layout(args: &CreateArgs) -> Result<Layout> {
     if FileKind::of(&args.out) == FileKind::Npz {
         if args.order.is_some() {
             return Err(usage("an .npz file is sparse: give --layout csr or csc, not --order")

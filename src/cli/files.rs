@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::args::{AccessArgs, RawArgs};
+use super::args::{AccessArgs, RawArgs, SelectionArgs};
 use super::usage;
-use crate::array::Selection;
-use crate::error::Result;
+use crate::array::{Axis, AxisExpr, Selection};
+use crate::error::{Error, Result};
 use crate::store::{AnyStore, Context, FileKind};
 use crate::sys::Mode;
 
@@ -18,6 +18,16 @@ pub(super) fn open(
     context: &Context,
 ) -> Result<AnyStore> {
     let layout = raw.layout().filter(|_| FileKind::of(path) == FileKind::Raw);
+    if layout.is_none() && FileKind::of(path) == FileKind::Raw && path.is_file() {
+        let needed = match (raw.shape, raw.dtype) {
+            (None, Some(_)) => "--shape",
+            (Some(_), None) => "--dtype",
+            _ => "--shape and --dtype",
+        };
+        return Err(usage(format!("a file without a header needs {needed}"))
+            .at(path)
+            .hint("such as --shape 1000000x100 --dtype f32; also --order f and --offset BYTES"));
+    }
     let store = AnyStore::open(path, &access.options(layout, mode, context))?;
     if let Some(backend) = access.backend.filter(|backend| !backend.keeps(store.spec().layout)) {
         let name = clap::ValueEnum::to_possible_value(&backend);
@@ -32,17 +42,36 @@ pub(super) fn open(
     Ok(store)
 }
 
-/// The selection that the arguments name in a matrix of this shape.
+/// Refuses what describes a file without a header where every file has one.
+pub(super) fn refuse_unused<'p>(
+    raw: &RawArgs,
+    paths: impl IntoIterator<Item = &'p Path>,
+) -> Result<()> {
+    let is_given = raw.shape.is_some() || raw.dtype.is_some() || raw.order.is_some();
+    let mut paths = paths.into_iter().peekable();
+    let Some(&first) = paths.peek() else { return Ok(()) };
+    if (is_given || raw.offset > 0) && paths.all(|path| FileKind::of(path) != FileKind::Raw) {
+        let reason = "has a header of its own: --shape, --dtype, --order and --offset do not apply";
+        return Err(usage(reason).at(first));
+    }
+    Ok(())
+}
+
+/// The selection that the arguments name in the matrix of `store`, which is the file at `path`.
 pub(super) fn selection(
-    arguments: &super::args::SelectionArgs,
-    shape: crate::array::Shape,
+    arguments: &SelectionArgs,
+    store: &AnyStore,
+    path: &Path,
 ) -> Result<Selection> {
-    let mut selection = Selection::all();
-    if let Some(rows) = &arguments.rows {
-        selection.rows = rows.resolve(shape.rows)?;
-    }
-    if let Some(columns) = &arguments.columns {
-        selection.cols = columns.resolve(shape.cols)?;
-    }
-    Ok(selection)
+    let shape = store.spec().shape;
+    let axis = |name: &str, expression: &Option<AxisExpr>, len: usize| match expression {
+        None => Ok(Axis::All),
+        Some(expression) => expression.resolve(len).map_err(|error| {
+            Error::new(error.kind(), "select", format!("{name}: {error}")).at(path)
+        }),
+    };
+    Ok(Selection {
+        rows: axis("--rows", &arguments.rows, shape.rows)?,
+        cols: axis("--columns", &arguments.columns, shape.cols)?,
+    })
 }

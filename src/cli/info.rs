@@ -12,7 +12,8 @@ use crate::store::{Context, FileKind, Layout};
 use crate::sys::Mode;
 
 pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
-    let access = AccessArgs { backend: None, io: None };
+    files::refuse_unused(&args.raw, [args.file.as_path()])?;
+    let access = AccessArgs::default();
     let store = files::open(&args.file, &access, &args.raw, Mode::Read, &Context::default())?;
     let (spec, stats) = (store.spec(), store.stats());
     let format = match FileKind::of(&args.file) {
@@ -53,7 +54,12 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     writeln!(out, "format   {format}, opened by {backend}")?;
     write!(out, "shape    {}", spec.shape)?;
     if let Some(shape) = &spec.file_shape {
-        write!(out, " (in the file {shape:?})")?;
+        let axes: Vec<_> = shape.iter().map(ToString::to_string).collect();
+        write!(
+            out,
+            " (in the file {})",
+            if axes.is_empty() { "a scalar".into() } else { axes.join("x") }
+        )?;
     }
     writeln!(out)?;
     writeln!(out, "dtype    {}", spec.dtype)?;

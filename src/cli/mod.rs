@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod report;
 mod text;
+mod trial;
 mod verify;
 
 use std::io::{self, Write};
@@ -41,14 +42,7 @@ enum Outcome {
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to stdout with code 0, mistakes to stderr with code 2, as clap knows.
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            return match error.print() {
-                Ok(()) => ExitCode::from(code),
-                Err(_) => ExitCode::from(2),
-            };
-        }
+        Err(error) => return mistaken(&error),
     };
     match carry_out(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -59,6 +53,41 @@ pub fn run() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Answers arguments that are no command: help and version as asked for, mistakes in one line.
+fn mistaken(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as HelpInstead;
+    if !error.use_stderr() {
+        return match error.print() {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
+            _ => ExitCode::SUCCESS,
+        };
+    }
+    let mut stderr = io::stderr().lock();
+    // Where even stderr is gone, there is nobody left to tell.
+    let _ = match error.kind() {
+        HelpInstead => write!(stderr, "{}", error.render()),
+        _ => write!(stderr, "{}", in_one_line(&error.render().to_string())),
+    };
+    ExitCode::from(2)
+}
+
+/// clap's words on a mistake, `error: …` and `hint: …` in a line each: its first paragraph, its tips, and
+/// how the command is used.
+fn in_one_line(words: &str) -> String {
+    let mut paragraphs = words
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut lines = paragraphs.next().unwrap_or_default() + "\n";
+    for paragraph in paragraphs {
+        if let Some(tip) = paragraph.strip_prefix("tip: ") {
+            lines += &format!("hint: {tip}\n");
+        } else if let Some(usage) = paragraph.strip_prefix("Usage: ") {
+            lines += &format!("hint: the usage is {usage}; --help says more\n");
+        }
+    }
+    lines
 }
 
 fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
@@ -74,14 +103,18 @@ fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Compare(args) => compare::run(&args, &common),
         Command::Report(args) => report::run(&args, &common),
         Command::Completions(args) => completions::run(&args),
-        Command::Trial => compare::serve_trial(),
+        Command::Trial => trial::run(),
     }
 }
 
 /// `error: …` in one line, then `hint: …` where there is one.
 fn report_error(error: &anyhow::Error) {
-    // Each error's own text already names its cause; a chain would say it twice.
-    let line = error.to_string().replace('\n', " ");
+    // Each error's own text already names its cause; a chain would say it twice. An error of the system
+    // that names no file comes from where results are printed.
+    let line = match error.downcast_ref::<io::Error>() {
+        Some(error) => format!("cannot write to standard output: {error}"),
+        None => error.to_string().replace('\n', " "),
+    };
     let mut stderr = io::stderr().lock();
     // Where even stderr is gone, there is nobody left to tell.
     let _ = writeln!(stderr, "error: {line}");
@@ -102,4 +135,37 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// A mistake in the arguments.
 fn usage(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidArgument, "parse", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(arguments: &[&str]) -> String {
+        let arguments = ["arraystore"].iter().chain(arguments);
+        in_one_line(&Cli::try_parse_from(arguments).unwrap_err().render().to_string())
+    }
+
+    #[test]
+    fn arguments_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn mistakes_are_told_in_a_line() {
+        let lines = mistake(&["create", "a.npy"]);
+        assert!(
+            lines.starts_with("error: the following required arguments were not provided: --shape")
+        );
+        let lines = mistake(&["create", "a.npy", "--shap", "3x3"]);
+        let found: Vec<_> = lines.lines().collect();
+        assert_eq!(found[0], "error: unexpected argument '--shap' found");
+        assert_eq!(found[1], "hint: a similar argument exists: '--shape'");
+        assert!(found[2].starts_with("hint: the usage is arraystore create"), "{lines}");
+        let lines = mistake(&["info", "a.npy", "--shape", "3"]);
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        let lines = mistake(&["info", "a.npy", "--memory", "7foo"]);
+        assert!(lines.contains("'7foo' is not a size: write 160MiB or 2GB"), "{lines}");
+    }
 }

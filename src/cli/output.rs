@@ -23,8 +23,12 @@ impl Output {
         if path == Path::new("-") {
             return Ok(Self::Stdout(BufWriter::new(io::stdout().lock())));
         }
-        if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
-            return Err(exists(path));
+        if existing == Existing::Refuse {
+            refuse_existing(path)?;
+        }
+        // A folder cannot be replaced by a file: said now, not once all has been written.
+        if path.is_dir() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "create", "is a directory").at(path));
         }
         let folder = folder_of(path);
         let file = new_file(folder).map_err(|error| Error::io("create", error).at(path))?;
@@ -75,6 +79,17 @@ pub(super) fn write_file(path: &Path, text: &str, existing: Existing) -> anyhow:
     let mut output = Output::open(path, existing)?;
     output.write_all(text.as_bytes()).map_err(|error| Error::io("write", error).at(path))?;
     output.finish()
+}
+
+/// Refuses a path where something is already.
+pub(super) fn refuse_existing(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => {
+            Err(Error::new(ErrorKind::AlreadyExists, "create", "is a directory").at(path))
+        }
+        Ok(_) => Err(exists(path)),
+        Err(_) => Ok(()),
+    }
 }
 
 fn exists(path: &Path) -> Error {

@@ -13,7 +13,8 @@ use crate::with_store;
 
 pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Outcome> {
     let context = progress::context(common)?;
-    let access = AccessArgs { backend: None, io: None };
+    files::refuse_unused(&args.raw, [args.one.as_path(), args.other.as_path()])?;
+    let access = AccessArgs::default();
     let one = files::open(&args.one, &access, &args.raw, Mode::Read, &context)?;
     let mut other = files::open(&args.other, &access, &args.raw, Mode::Read, &context)?;
     let facts =

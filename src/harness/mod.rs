@@ -1,2 +1,53 @@
-//! The plan backend × workload × regime, carried out: a process for each trial, its handshake, proof of
-//! the regime, counters from outside, records. Knows no report.
+//! The comparison: the same workloads over all backends, each trial in a process of its own, in regimes
+//! that are proved, with answers that are checked.
+//!
+//! Owns the plan of a run ([`Plan`]), trial processes and their handshake (docs/trial-protocol-v1.md, whose
+//! other side is [`serve`]), the data files meanwhile, and `results.jsonl`. Writes records and never reads
+//! them: it does not know how they are shown. Prints nothing; an [`Observer`] hears how far a run is.
+
+mod config;
+mod environment;
+mod folder;
+mod group;
+mod matrix;
+mod observe;
+mod peers;
+mod plan;
+mod process;
+mod protocol;
+mod regime;
+mod results;
+mod run;
+mod space;
+#[cfg(test)]
+mod testing;
+#[cfg(all(test, unix))]
+mod tests;
+mod trial;
+mod verify;
+
+pub use config::{Backend, Config, Contender, Data, Regime};
+pub use peers::Peer;
+pub use plan::{Group, Part, Plan};
+pub use results::RESULTS;
+pub use run::{Ending, Outcome, run};
+pub use trial::serve;
+
+use std::path::{Path, PathBuf};
+
+/// Hears how far a run is.
+pub trait Observer {
+    /// So many samples are planned.
+    fn planned(&mut self, samples: usize);
+    /// This is being done now.
+    fn doing(&mut self, what: &str);
+    /// So many planned samples more are taken, or will not be.
+    fn passed(&mut self, samples: usize);
+}
+
+/// Where all values lie whose sums are answered at `answer`.
+fn values_path(answer: &Path) -> PathBuf {
+    let mut path = answer.as_os_str().to_owned();
+    path.push(".values");
+    path.into()
+}

@@ -1,8 +1,13 @@
 //! Results as data on disk: the lines of `results.jsonl`, record schema v1 (docs/record-schema-v1.md).
 //!
-//! Owns the only serialised types of the crate. Knows no other room: harness writes records, report
-//! reads them, and the two never meet otherwise. Fields may be added within a schema version, never
-//! renamed or given another meaning.
+//! Owns the only types of the crate that are kept serialised, and how they are read back. Knows no other room but
+//! `error`: harness writes records, report reads them, and the two never meet otherwise. Fields may be
+//! added within a schema version, never renamed or given another meaning. All that is known is written,
+//! `null` where a number could not be had: null is never zero.
+
+mod read;
+
+pub use read::{Records, read_lines};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +35,7 @@ pub struct Run {
     pub git_commit: Option<String>,
     /// When the run began, RFC 3339, UTC.
     pub started: String,
-    /// The command's arguments, without the program's own path.
+    /// The command's arguments, from the subcommand on, without the program's own path.
     pub arguments: Vec<String>,
     /// The seed of data, row choices and order.
     pub seed: u64,
@@ -115,9 +120,9 @@ pub struct Trial {
     pub bytes_requested: u64,
     /// The least time in which this machine could do it, where known.
     pub limit_seconds: Option<f64>,
-    /// Every sample, in the order taken.
+    /// Every sample, in the order taken; what was taken before a failure stays.
     pub samples: Vec<Sample>,
-    /// The samples summed up; null without samples.
+    /// The samples summed up; null where no sample counts.
     pub summary: Option<Summary>,
 }
 
@@ -134,7 +139,7 @@ pub struct Data {
     pub density: f64,
     /// `csr` or `csc` for sparse data.
     pub layout: Option<String>,
-    /// Length of the file, once known.
+    /// Length of the file; null where there was none.
     pub bytes_on_disk: Option<u64>,
     /// `generated`, or the input file's own name without its folder.
     #[serde(default)]
@@ -157,7 +162,6 @@ pub enum Status {
 
 /// One execution of a workload.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Sample {
     /// From open until durable, or until the values are in the caller's memory; without generating data.
     pub seconds: f64,
@@ -202,7 +206,7 @@ pub struct Sample {
 pub struct Summary {
     /// Median of the samples' seconds.
     pub median_seconds: f64,
-    /// Lower end of the median's interval.
+    /// Lower end of the median's interval; the median itself where there is one sample.
     pub low_seconds: f64,
     /// Upper end of the median's interval.
     pub high_seconds: f64,

@@ -21,6 +21,7 @@ mod tile;
 mod traits;
 mod verify;
 
+pub use crate::format::raw::RawLayout;
 pub use any::{AnyElement, AnyStore};
 pub use context::{Budget, Cancel, Context, Progress, Reservation};
 pub use copy::{copy, copy_any};

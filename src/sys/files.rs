@@ -78,10 +78,13 @@ pub(super) fn create(path: &Path, len: u64, existing: Existing) -> Result<(File,
     // The file that a link leads to is replaced, not the link.
     let path = match fs::symlink_metadata(path) {
         Ok(found) if existing == Existing::Refuse => {
-            let what = if found.is_dir() { "is a directory" } else { "exists already" };
-            return Err(Error::new(ErrorKind::AlreadyExists, "create", what)
-                .at(path)
-                .hint("give --force (Existing::Replace) to replace it"));
+            let refused = |what| Error::new(ErrorKind::AlreadyExists, "create", what).at(path);
+            return Err(match found.is_dir() {
+                true => refused("is a directory"),
+                false => {
+                    refused("exists already").hint("give --force (Existing::Replace) to replace it")
+                }
+            });
         }
         Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(at)?,
         _ => path.to_owned(),

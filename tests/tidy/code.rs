@@ -220,13 +220,14 @@ fn skipped(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with('"') {
         return quoted(rest, '"');
     }
-    if rest.starts_with('r') && !before.is_some_and(|c| is_word(c) && c != 'b') {
-        let hashes = rest[1..].bytes().take_while(|&byte| byte == b'#').count();
-        let after = &rest[1 + hashes..];
-        if after.starts_with('"') {
+    let begins_word = !before.is_some_and(|c| is_word(c) && c != 'b');
+    if let Some(raw) = rest.strip_prefix('r').filter(|_| begins_word) {
+        let quote = raw.trim_start_matches('#');
+        let hashes = raw.len() - quote.len();
+        if let Some(text) = quote.strip_prefix('"') {
             let end = format!("\"{}", "#".repeat(hashes));
-            let length = after[1..].find(&end).map_or(after.len(), |at| 1 + at + end.len());
-            return 1 + hashes + length;
+            let length = text.find(&end).map_or(text.len(), |at| at + end.len());
+            return "r".len() + hashes + 1 + length;
         }
     }
     // A character, unless it is a lifetime: those have no second quote after one character.

@@ -4,6 +4,7 @@
 //! the archive is looked at first by code of our own, since the crate allocates for as many members as the
 //! file claims, and what it reads for the directory is limited, whatever the file says.
 
+use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub(super) struct Directory {
 }
 
 /// A member that may be read: its size is what it claims, and could be true.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Entry {
     metadata: Arc<ZipArchiveMetadata>,
     index: usize,
@@ -144,6 +145,18 @@ impl Entry {
     pub(super) fn open<'r, R: Read + Seek>(&'r self, reader: &'r mut R) -> Result<ZipFile<'r, R>> {
         let entry = self.metadata.entry(self.index).map_err(archive_error)?;
         entry.with_reader(reader, ZipReadOptions::new()).map_err(archive_error)
+    }
+}
+
+/// Without the whole archive's directory, which each of its members holds.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("name", &self.name)
+            .field("bytes", &self.bytes)
+            .field("stored_bytes", &self.stored_bytes)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,271 @@
+//! What a run is to compare: the choices, before they become a plan.
+//!
+//! Owns the names of backends and regimes. Knows no process and no file's content.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Peer;
+use crate::array::{Compression, DType, Order, Shape};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Budget, Io, Layout, OpenOptions};
+use crate::sys::Existing;
+use crate::workload::Workload;
+
+/// One of this crate's ways to keep a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// A dense file, memory-mapped.
+    Memmap,
+    /// A dense file, by positioned reads and writes.
+    Seek,
+    /// A file compressed by rows, mapped.
+    SparseCsr,
+    /// A file compressed by columns, mapped.
+    SparseCsc,
+}
+
+impl Backend {
+    /// Every backend, in the order in which reports show them.
+    pub const ALL: [Self; 4] = [Self::Memmap, Self::Seek, Self::SparseCsr, Self::SparseCsc];
+
+    /// The name in records and on the command line.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Memmap => "memmap",
+            Self::Seek => "seek",
+            Self::SparseCsr => "sparse-csr",
+            Self::SparseCsc => "sparse-csc",
+        }
+    }
+
+    /// How its files lie, where dense data lie in `order`.
+    pub const fn layout(self, order: Order) -> Layout {
+        match self {
+            Self::Memmap | Self::Seek => Layout::Dense(order),
+            Self::SparseCsr => Layout::Sparse(Compression::Csr),
+            Self::SparseCsc => Layout::Sparse(Compression::Csc),
+        }
+    }
+
+    /// How it reaches its files.
+    pub const fn io(self) -> Io {
+        match self {
+            Self::Seek => Io::Positioned,
+            Self::Memmap | Self::SparseCsr | Self::SparseCsc => Io::Mapped,
+        }
+    }
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|backend| backend.id() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::id).join(", ");
+            mistake(format!("'{text}' is not a backend: write one of {names}"))
+        })
+    }
+}
+
+/// What of the input is in the page cache when a sample begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Regime {
+    /// All of it.
+    Warm,
+    /// None of it.
+    Cold,
+}
+
+impl Regime {
+    /// Every regime, in the order in which reports show them.
+    pub const ALL: [Self; 2] = [Self::Warm, Self::Cold];
+
+    /// The name in records and on the command line.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            Self::Cold => "cold",
+        }
+    }
+}
+
+impl fmt::Display for Regime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl FromStr for Regime {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.starts_with("limited") {
+            let reason = format!("regime '{text}' is not supported by this version");
+            return Err(Error::new(ErrorKind::Unsupported, "parse", reason)
+                .hint("use warm or cold; run the whole program inside a memory cgroup meanwhile"));
+        }
+        Self::ALL
+            .into_iter()
+            .find(|regime| regime.id() == text)
+            .ok_or_else(|| mistake(format!("'{text}' is not a regime: write one of warm, cold")))
+    }
+}
+
+/// The matrix that is worked on.
+#[derive(Debug, Clone)]
+pub enum Data {
+    /// Generated data, once for each density.
+    Generated {
+        /// Rows and columns.
+        shape: Shape,
+        /// The element type.
+        dtype: DType,
+        /// Shares of cells that are not zero.
+        densities: Vec<f64>,
+    },
+    /// A file.
+    Input {
+        /// Where it is.
+        path: PathBuf,
+        /// How it is opened: what it holds, if it has no header.
+        options: Box<OpenOptions>,
+    },
+}
+
+/// What a run is to compare, how, and where.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The matrix.
+    pub data: Data,
+    /// The order of dense files.
+    pub order: Order,
+    /// This crate's backends.
+    pub backends: Vec<Backend>,
+    /// Other programs.
+    pub peers: Vec<Peer>,
+    /// What is done.
+    pub workloads: Vec<Workload>,
+    /// In which states of the page cache.
+    pub regimes: Vec<Regime>,
+    /// Samples of each trial, at least 1.
+    pub samples: u32,
+    /// What data, row choices and orders follow from.
+    pub seed: u64,
+    /// The memory that a trial may take for its own buffers.
+    pub budget: Budget,
+    /// The threads of a trial.
+    pub threads: usize,
+    /// How long a trial may be silent; by default a minute and what a slow disk needs for the data.
+    pub silence: Option<Duration>,
+    /// The command that speaks the trial protocol for this crate's backends.
+    pub trial_command: Vec<OsString>,
+    /// The folder for `results.jsonl`.
+    pub out: PathBuf,
+    /// The folder for data files meanwhile.
+    pub data_dir: PathBuf,
+    /// Whether results that stand in `out` may be replaced.
+    pub existing: Existing,
+    /// The arguments of the command, for the record.
+    pub arguments: Vec<String>,
+}
+
+/// One who takes part: by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Contender {
+    /// This crate's backend.
+    Backend(Backend),
+    /// The peer of this number.
+    Peer(usize),
+}
+
+impl Config {
+    /// All who take part, backends first.
+    pub fn contenders(&self) -> Vec<Contender> {
+        let backends = self.backends.iter().copied().map(Contender::Backend);
+        backends.chain((0..self.peers.len()).map(Contender::Peer)).collect()
+    }
+
+    /// The contender's name in records.
+    pub fn name(&self, contender: Contender) -> &str {
+        match contender {
+            Contender::Backend(backend) => backend.id(),
+            Contender::Peer(index) => &self.peers[index].name,
+        }
+    }
+
+    /// How the contender's files lie.
+    pub fn layout(&self, contender: Contender) -> Layout {
+        match contender {
+            Contender::Backend(backend) => backend.layout(self.order),
+            Contender::Peer(index) => self.peers[index].layout,
+        }
+    }
+
+    /// Every layout that takes part, each once.
+    pub fn layouts(&self) -> Vec<Layout> {
+        let mut layouts = Vec::new();
+        for layout in self.contenders().into_iter().map(|contender| self.layout(contender)) {
+            if !layouts.contains(&layout) {
+                layouts.push(layout);
+            }
+        }
+        layouts
+    }
+
+    /// Checks what no single choice shows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a choice that makes no sense.
+    pub fn check(&self) -> Result<()> {
+        if let Data::Generated { shape, dtype, densities } = &self.data {
+            shape.dense_bytes(dtype.item_size())?;
+            if shape.is_empty() {
+                return Err(mistake(format!("there is nothing to measure in a matrix of {shape}")));
+            }
+            if let Some(bad) = densities.iter().find(|density| !(0.0..=1.0).contains(*density)) {
+                return Err(mistake(format!("density {bad} is not between 0 and 1")));
+            }
+        }
+        let mut names: Vec<_> =
+            self.contenders().iter().map(|&c| self.name(c).to_owned()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(mistake(format!("'{}' takes part twice", pair[0])));
+        }
+        match () {
+            () if names.is_empty() => Err(mistake("no backend takes part")),
+            () if self.workloads.is_empty() => Err(mistake("there is no workload")),
+            () if self.regimes.is_empty() => Err(mistake("there is no regime")),
+            () if self.samples == 0 => Err(mistake("a trial has at least one sample")),
+            () => Ok(()),
+        }
+    }
+}
+
+/// A choice that makes no sense.
+pub(super) fn mistake(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, "compare", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_refused() {
+        for backend in Backend::ALL {
+            assert_eq!(backend.id().parse::<Backend>().unwrap(), backend);
+        }
+        for regime in Regime::ALL {
+            assert_eq!(regime.id().parse::<Regime>().unwrap(), regime);
+        }
+        assert!("mmap".parse::<Backend>().unwrap_err().to_string().contains("memmap, seek"));
+        let limited = "limited:96MiB".parse::<Regime>().unwrap_err();
+        assert_eq!(limited.kind(), ErrorKind::Unsupported);
+        assert!("hot".parse::<Regime>().is_err());
+    }
+}

@@ -1,0 +1,131 @@
+//! The private folder for data files: made, locked, and removed whatever happens.
+//!
+//! Knows nothing of what is put into it.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Folders of running and dead runs begin so. Only folders that are locked carry such a name.
+const PREFIX: &str = ".arraystore-data-";
+
+/// The file in it that its run has locked for as long as it lives.
+const LOCK: &str = "lock";
+
+/// A folder of one run's own inside another, removed with all that is in it when dropped.
+///
+/// A run that is killed cannot remove its folder, but loses its lock: the next run in the same place does.
+#[derive(Debug)]
+pub(super) struct DataFolder {
+    folder: tempfile::TempDir,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes a folder inside `parent`, which exists, and removes those that dead runs left there.
+    ///
+    /// # Errors
+    /// Where nothing can be made in `parent`.
+    pub(super) fn create_in(parent: &Path) -> Result<Self> {
+        let at = |error| Error::io("create a data folder", error).at(parent);
+        // Absolute, since trial programs run elsewhere.
+        let parent = fs::canonicalize(parent).map_err(at)?;
+        sweep(&parent);
+        // Under another name until the lock is taken: else another run might sweep it.
+        let starting = tempfile::Builder::new()
+            .prefix(".arraystore-starting-")
+            .tempdir_in(&parent)
+            .map_err(at)?;
+        let lock = File::create(starting.path().join(LOCK)).map_err(at)?;
+        // Fails only on a file system without locks: then nobody sweeps there either.
+        let _ = lock.try_lock();
+        let named = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(at)?;
+        fs::rename(starting.path(), named.path()).map_err(at)?;
+        let _moved = starting.keep();
+        Ok(Self { folder: named, _lock: lock })
+    }
+
+    /// The path of the file called `name` in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Removes what dead runs left in `parent`. What cannot be removed stays: it is no reason not to run.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if is_ours && is_dead(&entry.path().join(LOCK)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether nobody holds the lock of a folder that has one.
+fn is_dead(lock: &Path) -> bool {
+    match File::open(lock).map(|file| file.try_lock()) {
+        Ok(Ok(())) => true,
+        Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) | Err(_) => false,
+    }
+}
+
+/// Removes a file that may not be there.
+///
+/// # Errors
+/// Where it is there and stays.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", error).at(path))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folders(parent: &Path) -> usize {
+        fs::read_dir(parent).unwrap().count()
+    }
+
+    #[test]
+    fn a_folder_goes_with_all_that_is_in_it_also_in_a_panic() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::create_in(parent.path()).unwrap();
+        fs::write(folder.file("a"), "x").unwrap();
+        assert_eq!(folders(parent.path()), 1);
+        drop(folder);
+        assert_eq!(folders(parent.path()), 0);
+        let inside = parent.path().to_owned();
+        let panicked = std::panic::catch_unwind(move || {
+            let _folder = DataFolder::create_in(&inside).unwrap();
+            std::panic::resume_unwind(Box::new(()));
+        });
+        assert!(panicked.is_err());
+        assert_eq!(folders(parent.path()), 0);
+    }
+
+    #[test]
+    fn dead_folders_are_swept_and_living_ones_and_others_are_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let living = DataFolder::create_in(parent.path()).unwrap();
+        fs::write(living.file("a"), "x").unwrap();
+        let dead = parent.path().join(format!("{PREFIX}dead"));
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        fs::write(dead.join("data.npy"), "x").unwrap();
+        let other = parent.path().join(format!("{PREFIX}without-a-lock"));
+        fs::create_dir(&other).unwrap();
+        let next = DataFolder::create_in(parent.path()).unwrap();
+        assert!(!dead.exists());
+        assert!(other.exists() && living.file("a").exists() && next.path().exists());
+    }
+}

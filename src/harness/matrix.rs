@@ -1,0 +1,261 @@
+//! The matrix that trials work on: where its values come from, what the right answers are, and its files.
+
+use std::path::{Path, PathBuf};
+
+use super::config::{Config, Data, mistake};
+use super::folder::DataFolder;
+use super::space::Extent;
+use super::verify::Checker;
+use crate::array::{DType, Element, Order, Shape, dispatch};
+use crate::convert::{Target, convert};
+use crate::error::Result;
+use crate::record;
+use crate::store::{
+    self, AnyStore, ArrayStore, ArrayStoreExt, Context, CreateOptions, Io, Layout, OpenOptions,
+    TileOrder, Values,
+};
+use crate::with_store;
+use crate::workload::{Answers, Generated};
+
+/// A matrix and what is right about it.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    pub shape: Shape,
+    pub dtype: DType,
+    /// The share of cells that are not zero.
+    pub density: f64,
+    pub answers: Answers,
+    origin: Origin,
+}
+
+/// Where the values come from.
+#[derive(Debug)]
+enum Origin {
+    Generated(Generated),
+    /// A file, and the same matrix in Fortran order, whose columns fills take.
+    Input {
+        path: PathBuf,
+        options: Box<OpenOptions>,
+        columns: PathBuf,
+    },
+}
+
+impl Matrix {
+    /// What is known before anything is written: for each density, or of the input, which is read once.
+    ///
+    /// # Errors
+    /// Where the input cannot be read, or holds nothing that could be measured.
+    pub(super) fn extents(config: &Config, context: &Context) -> Result<Vec<Extent>> {
+        match &config.data {
+            Data::Generated { shape, dtype, densities } => {
+                let extent = |&density| Extent { shape: *shape, dtype: *dtype, density };
+                Ok(densities.iter().map(extent).collect())
+            }
+            Data::Input { path, options } => {
+                let store = AnyStore::open(path, options)?;
+                let (shape, dtype) = (store.spec().shape, store.spec().dtype);
+                if shape.is_empty() {
+                    let reason = format!("is {shape}: there is nothing to measure");
+                    return Err(mistake(reason).at(path));
+                }
+                let entries = with_store!(&store, store => entries(&**store, context))
+                    .map_err(|error| error.at(path))?;
+                let density = entries as f64 / shape.elements()? as f64;
+                Ok(vec![Extent { shape, dtype, density }])
+            }
+        }
+    }
+
+    /// The matrix of `extent`, with its right answers.
+    ///
+    /// # Errors
+    /// Where the input cannot be read or copied, or the context is cancelled.
+    pub(super) fn new(
+        config: &Config,
+        extent: Extent,
+        folder: &DataFolder,
+        context: &Context,
+    ) -> Result<Self> {
+        let Extent { shape, dtype, density } = extent;
+        let (answers, origin) = match &config.data {
+            Data::Generated { .. } => {
+                let generated = Generated { seed: config.seed, shape, dtype, density };
+                let answers = Answers::of_generated(&generated, config.seed, context)?;
+                (answers, Origin::Generated(generated))
+            }
+            Data::Input { path, options } => {
+                let answers =
+                    Answers::of_any(&AnyStore::open(path, options)?, config.seed, context)?;
+                let columns = folder.file("input.npy");
+                let target = Target { order: Some(Order::Fortran), ..Target::default() };
+                convert(path, &columns, target, options, context)?;
+                let (path, options) = (path.clone(), options.clone());
+                (answers, Origin::Input { path, options, columns })
+            }
+        };
+        let matrix = Self { shape, dtype, density, answers, origin };
+        if let Some(columns) = matrix.columns() {
+            let checker = Checker { matrix: &matrix, context };
+            checker.data_file(Layout::Dense(Order::Fortran), columns)?;
+        }
+        Ok(matrix)
+    }
+
+    /// The Fortran-order file whose columns fills take; none where they are generated.
+    pub(super) fn columns(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::Generated(_) => None,
+            Origin::Input { columns, .. } => Some(columns),
+        }
+    }
+
+    /// The record of this matrix in a file of `layout`.
+    pub(super) fn record(&self, layout: Layout) -> record::Data {
+        let (order, layout) = match layout {
+            Layout::Dense(order) => (Some(order.to_string()), None),
+            Layout::Sparse(compression) => (None, Some(compression.to_string())),
+        };
+        let source = match &self.origin {
+            Origin::Generated(_) => Some("generated".to_owned()),
+            Origin::Input { path, .. } => {
+                path.file_name().map(|name| name.to_string_lossy().into_owned())
+            }
+        };
+        record::Data {
+            shape: [self.shape.rows, self.shape.cols],
+            dtype: self.dtype.to_string(),
+            order,
+            density: self.density,
+            layout,
+            bytes_on_disk: None,
+            source,
+        }
+    }
+
+    /// Makes a file of this matrix at `path`, and checks it.
+    ///
+    /// # Errors
+    /// Where it cannot be written or does not read back as what it should be.
+    pub(super) fn write(&self, path: &Path, layout: Layout, context: &Context) -> Result<()> {
+        match &self.origin {
+            Origin::Generated(generated) => {
+                let options = CreateOptions {
+                    io: Io::Positioned,
+                    context: context.clone(),
+                    ..CreateOptions::new(self.shape, self.dtype).layout(layout)
+                };
+                dispatch!(self.dtype, T => {
+                    let mut store = store::create::<T>(path, &options)?;
+                    store.fill_columns(context, &mut |column, out| {
+                        generated.fill_column(column, 0..self.shape.rows, out);
+                        Ok(())
+                    })?;
+                    store.sync()
+                })?;
+            }
+            Origin::Input { path: input, options, .. } => {
+                let mut target = Target::default();
+                match layout {
+                    Layout::Dense(order) => target.order = Some(order),
+                    Layout::Sparse(compression) => target.compression = Some(compression),
+                }
+                convert(input, path, target, options, context)?;
+            }
+        }
+        Checker { matrix: self, context }.data_file(layout, path)
+    }
+}
+
+/// How many cells of `store` are not zero.
+fn entries<T: Element>(store: &dyn ArrayStore<Elem = T>, context: &Context) -> Result<u64> {
+    let mut entries = 0;
+    let stored = |value: &&T| !value.is_zero_bits();
+    store.visit(
+        TileOrder::Any,
+        &mut |tile| {
+            entries += match &tile.values {
+                Values::Dense(block) => block.iter().filter(stored).count(),
+                Values::Sparse(block) => block.data.iter().filter(stored).count(),
+            } as u64;
+            Ok(())
+        },
+        context,
+    )?;
+    Ok(entries)
+}
+
+/// The files of a matrix that extracts read, one for each layout, made when first wanted.
+#[derive(Debug)]
+pub(super) struct DataFiles<'a> {
+    matrix: &'a Matrix,
+    folder: &'a DataFolder,
+    made: Vec<(Layout, Result<PathBuf, String>)>,
+}
+
+impl<'a> DataFiles<'a> {
+    pub(super) fn new(matrix: &'a Matrix, folder: &'a DataFolder) -> Self {
+        Self { matrix, folder, made: Vec::new() }
+    }
+
+    /// The file in `layout`.
+    ///
+    /// # Errors
+    /// Cancelled, as an error; the inner one says why there is no such file, each time.
+    pub(super) fn file(
+        &mut self,
+        layout: Layout,
+        context: &Context,
+    ) -> Result<Result<PathBuf, String>> {
+        if let Some((_, made)) = self.made.iter().find(|(of, _)| *of == layout) {
+            return Ok(made.clone());
+        }
+        let path = self.path(layout);
+        let made = match self.matrix.write(&path, layout, context) {
+            Err(error) if error.kind() == crate::ErrorKind::Cancelled => return Err(error),
+            Err(error) => Err(format!("the data file cannot be made: {error}")),
+            Ok(()) => Ok(path),
+        };
+        self.made.push((layout, made.clone()));
+        Ok(made)
+    }
+
+    /// Takes the verified file `filled` as the one in `layout`, unless there is one; else removes it.
+    ///
+    /// # Errors
+    /// Where it can be neither moved nor removed.
+    pub(super) fn adopt(&mut self, layout: Layout, filled: &Path) -> Result<()> {
+        if self.made.iter().any(|(of, _)| *of == layout) {
+            return super::folder::remove(filled);
+        }
+        let path = self.path(layout);
+        std::fs::rename(filled, &path)
+            .map_err(|error| crate::Error::io("move", error).at(filled))?;
+        self.made.push((layout, Ok(path)));
+        Ok(())
+    }
+
+    fn path(&self, layout: Layout) -> PathBuf {
+        self.folder.file(&format!("data-{layout}.{}", extension(layout)))
+    }
+
+    /// Removes the files, and the input's copy.
+    ///
+    /// # Errors
+    /// Where one of them stays.
+    pub(super) fn remove(self) -> Result<()> {
+        let files =
+            self.made.iter().filter_map(|(_, made)| made.as_ref().ok().map(PathBuf::as_path));
+        for file in files.chain(self.matrix.columns()) {
+            super::folder::remove(file)?;
+        }
+        Ok(())
+    }
+}
+
+/// The extension of a file in `layout`.
+pub(super) fn extension(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Dense(_) => "npy",
+        Layout::Sparse(_) => "npz",
+    }
+}

@@ -1,0 +1,226 @@
+//! A sample seen from outside: what the kernel counted of the trial's process meanwhile.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::config::{Backend, Contender};
+use super::protocol::Done;
+use crate::measure::PeakSampler;
+use crate::record::Sample;
+use crate::sys::{self, ProcessCounters};
+use crate::workload::{AnswerKind, Workload};
+
+/// How often the process's memory is looked at.
+const LOOKING: Duration = Duration::from_millis(2);
+
+/// By how much a program's clock may differ from this one.
+const CLOCK_SLACK: Duration = Duration::from_millis(2);
+
+/// Files smaller than this say nothing of how they were read.
+const TELLING_BYTES: u64 = 1 << 20;
+
+/// A sample that is being taken.
+#[derive(Debug)]
+pub(super) struct Observation<'a> {
+    pid: u32,
+    folder: &'a Path,
+    counters: Option<ProcessCounters>,
+    written: Option<u64>,
+    sampler: PeakSampler,
+    begun: Instant,
+}
+
+/// What was seen of a sample.
+#[derive(Debug)]
+pub(super) struct Observed {
+    counters: Option<ProcessCounters>,
+    written: Option<u64>,
+    peak: Option<u64>,
+    elapsed: Duration,
+}
+
+impl<'a> Observation<'a> {
+    /// Begins to watch process `pid` and the device below `folder`.
+    pub(super) fn begin(pid: u32, folder: &'a Path) -> Self {
+        let sampler = PeakSampler::start(LOOKING, move || sys::anonymous_bytes(pid).ok());
+        Self {
+            written: sys::device_written_bytes(folder),
+            counters: ProcessCounters::of(pid).ok(),
+            sampler,
+            pid,
+            folder,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Ends it; the process still lives, or nothing of it is known.
+    pub(super) fn end(self) -> Observed {
+        let elapsed = self.begun.elapsed();
+        let after = ProcessCounters::of(self.pid).ok();
+        let written = sys::device_written_bytes(self.folder);
+        Observed {
+            counters: after.zip(self.counters).map(|(after, before)| after.since(&before)),
+            written: written.zip(self.written).map(|(after, before)| after.saturating_sub(before)),
+            peak: self.sampler.finish(),
+            elapsed,
+        }
+    }
+}
+
+impl Observed {
+    /// The sample as recorded: what the program says it took and what was seen. `baseline` is the process's
+    /// anonymous memory when it was ready.
+    ///
+    /// # Errors
+    /// Where what the program says cannot be.
+    pub(super) fn sample(&self, done: Done, baseline: Option<u64>) -> Result<Sample, String> {
+        self.check(done)?;
+        let (counters, told) = (self.counters, done.uncounted);
+        let sum = |counted: u64, told: Option<u64>| counted.saturating_add(told.unwrap_or(0));
+        let stood = Duration::try_from_secs_f64(done.stood_seconds.unwrap_or(0.0));
+        let stood = stood.map_err(|error| error.to_string())?;
+        // While the clock stands a program computes values on one thread, in user mode.
+        let user = counters.map(|counters| counters.user.saturating_sub(stood));
+        Ok(Sample {
+            seconds: done.seconds,
+            durable_seconds: done.durable_seconds,
+            user_seconds: user.map(|user| user.as_secs_f64()),
+            system_seconds: counters.map(|counters| counters.system.as_secs_f64()),
+            device_bytes_read: counters.map(|counters| counters.device_read_bytes),
+            device_bytes_written: self.written,
+            device_dirtied_bytes: counters.map(|counters| counters.dirtied_bytes),
+            read_bytes: counters.map(|counters| sum(counters.read_bytes, told.read_bytes)),
+            written_bytes: counters.map(|counters| sum(counters.written_bytes, told.written_bytes)),
+            read_calls: counters.map(|counters| sum(counters.read_calls, told.read_calls)),
+            write_calls: counters.map(|counters| sum(counters.write_calls, told.write_calls)),
+            minor_faults: counters.map(|counters| counters.minor_faults),
+            major_faults: counters.map(|counters| counters.major_faults),
+            peak_anonymous_bytes: self
+                .peak
+                .zip(baseline)
+                .map(|(peak, baseline)| peak.saturating_sub(baseline)),
+            resident_before: None,
+            digest: None,
+            verified: false,
+            verified_through: None,
+        })
+    }
+
+    /// Compares the program's clock with this one: no sample takes longer than was waited for it.
+    fn check(&self, done: Done) -> Result<(), String> {
+        let said = |what: &str, seconds: f64| format!("says that it {what} {seconds} s, ");
+        let waited = (self.elapsed + CLOCK_SLACK).as_secs_f64();
+        let stood = done.stood_seconds.unwrap_or(0.0);
+        let durable = done.durable_seconds.unwrap_or(0.0);
+        if !(done.seconds >= 0.0 && stood >= 0.0 && durable >= 0.0) {
+            return Err(said("took", done.seconds) + "or others that are no duration");
+        }
+        if done.seconds + stood > waited * 1.01 {
+            let took = said("took", done.seconds + stood);
+            return Err(took + &format!("but was done after {waited:.6} s"));
+        }
+        if durable > done.seconds {
+            return Err(said("synced for", durable) + "which is more than all");
+        }
+        Ok(())
+    }
+}
+
+/// Whether the backend reached its file in the way that its name says: a map that is read by calls, or calls
+/// without bytes, are not what was to be measured.
+///
+/// # Errors
+/// What was done instead.
+pub(super) fn check_way(
+    contender: Contender,
+    workload: Workload,
+    sample: &Sample,
+    bytes_requested: u64,
+) -> Result<(), String> {
+    if workload.answer() == AnswerKind::File || bytes_requested < TELLING_BYTES {
+        return Ok(());
+    }
+    let (Some(read), Some(minor), Some(major)) =
+        (sample.read_bytes, sample.minor_faults, sample.major_faults)
+    else {
+        return Ok(());
+    };
+    match contender {
+        Contender::Backend(Backend::Memmap) if read >= bytes_requested => {
+            Err(format!("read {read} bytes by calls, which a memory map does not"))
+        }
+        Contender::Backend(Backend::Memmap) if minor + major == 0 => {
+            Err("made no page fault, so it read no memory map".to_owned())
+        }
+        Contender::Backend(Backend::Seek) if read < bytes_requested => {
+            Err(format!("read only {read} bytes by calls, of {bytes_requested}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed(elapsed: f64) -> Observed {
+        Observed {
+            counters: Some(ProcessCounters {
+                user: Duration::from_millis(900),
+                read_bytes: 5,
+                ..ProcessCounters::default()
+            }),
+            written: Some(3),
+            peak: Some(100),
+            elapsed: Duration::from_secs_f64(elapsed),
+        }
+    }
+
+    fn done(seconds: f64, durable: Option<f64>, stood: Option<f64>) -> Done {
+        Done { seconds, durable_seconds: durable, stood_seconds: stood, ..Done::default() }
+    }
+
+    #[test]
+    fn what_was_seen_is_recorded_without_what_the_clock_stood_for() {
+        let sample = observed(2.0).sample(done(1.0, Some(0.2), Some(0.5)), Some(40)).unwrap();
+        assert_eq!((sample.seconds, sample.durable_seconds), (1.0, Some(0.2)));
+        assert!((sample.user_seconds.unwrap() - 0.4).abs() < 1e-9);
+        assert_eq!(sample.peak_anonymous_bytes, Some(60));
+        assert_eq!((sample.read_bytes, sample.device_bytes_written), (Some(5), Some(3)));
+        assert!(!sample.verified);
+    }
+
+    #[test]
+    fn clocks_that_cannot_be_right_are_refused() {
+        for bad in [
+            done(-1.0, None, None),
+            done(f64::NAN, None, None),
+            done(2.5, None, None),
+            done(1.5, None, Some(1.5)),
+            done(f64::INFINITY, None, None),
+            done(1.0, Some(1.1), None),
+            done(1.0, None, Some(-1.0)),
+            done(1.0, Some(f64::NAN), None),
+        ] {
+            assert!(observed(2.0).sample(bad, None).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_backend_does_what_its_name_says() {
+        let check = |backend, read, faults| {
+            let sample = Sample {
+                read_bytes: Some(read),
+                minor_faults: Some(faults),
+                major_faults: Some(0),
+                ..Sample::default()
+            };
+            check_way(Contender::Backend(backend), Workload::Scan, &sample, 4 << 20)
+        };
+        check(Backend::Memmap, 100, 64).unwrap();
+        assert!(check(Backend::Memmap, 4 << 20, 64).is_err());
+        assert!(check(Backend::Memmap, 100, 0).is_err());
+        check(Backend::Seek, 4 << 20, 0).unwrap();
+        assert!(check(Backend::Seek, 1 << 20, 9).is_err());
+    }
+}

@@ -1,0 +1,291 @@
+//! A trial program as a process: started, spoken to in JSON lines, killed when it is silent too long.
+//!
+//! Owns the child and what it says on its way out. Knows the order of question and answer, but not
+//! what the answers mean.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::protocol::{self, Reply, Request};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Cancel;
+
+/// What of the standard error stream is kept: its end.
+const KEPT_STDERR_BYTES: usize = 4096;
+
+/// How often a wish to stop is looked for while waiting.
+const HEARING: Duration = Duration::from_millis(50);
+
+/// How long a program that was told to end may take to do so.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// A running trial program. Killed when dropped.
+#[derive(Debug)]
+pub(super) struct TrialProcess {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<Said>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    cancel: Cancel,
+}
+
+/// What came from the program's standard output.
+#[derive(Debug)]
+enum Said {
+    Line(String),
+    /// The stream cannot be read further, for this reason.
+    Broken(String),
+}
+
+impl TrialProcess {
+    /// Starts `command`, a program and its arguments, in `folder`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub(super) fn start(command: &[OsString], folder: &Path, cancel: Cancel) -> Result<Self> {
+        let [program, arguments @ ..] = command else {
+            let reason = "the command of a trial is empty";
+            return Err(Error::new(ErrorKind::InvalidArgument, "start", reason));
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C is for the harness: it ends its trials in order.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn().map_err(|error| Error::io("start", error).at(program))?;
+        let (sender, lines) = mpsc::channel();
+        let stderr = Arc::default();
+        if let Some(stdout) = child.stdout.take() {
+            thread::spawn(move || pass_lines(&mut BufReader::new(stdout), &sender));
+        }
+        if let Some(stream) = child.stderr.take() {
+            let kept = Arc::clone(&stderr);
+            thread::spawn(move || keep_end(stream, &kept));
+        }
+        Ok(Self { stdin: child.stdin.take(), child, lines, stderr, cancel })
+    }
+
+    /// The process's id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends `request` and waits for the reply, for at most `silence`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] where a stop was asked for; else where the program is silent too long,
+    /// ends, spoke before it was asked, or says something else than the protocol allows. After an
+    /// error the program is to be given up.
+    pub(super) fn ask(&mut self, request: &Request, silence: Duration) -> Result<Reply> {
+        match self.lines.try_recv() {
+            Ok(Said::Line(line)) => {
+                let beginning: String = line.chars().take(80).collect();
+                return Err(failed(format!("spoke before it was asked: '{beginning}'")));
+            }
+            Ok(Said::Broken(reason)) => return Err(failed(reason)),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+        }
+        let sent = self.stdin.as_mut().map(|stdin| protocol::send(stdin, request));
+        // A program that ended says why on its other streams: that is the better reason.
+        if matches!(sent, None | Some(Err(_))) {
+            return Err(self.ended());
+        }
+        match protocol::parse(&self.hear(silence)?)? {
+            Reply::Failed(reason) => Err(failed(reason)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Waits for a line.
+    fn hear(&mut self, silence: Duration) -> Result<String> {
+        let from = Instant::now();
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(Error::new(ErrorKind::Cancelled, "wait", "interrupted"));
+            }
+            let left = silence.saturating_sub(from.elapsed());
+            match self.lines.recv_timeout(left.min(HEARING)) {
+                Ok(Said::Line(line)) => return Ok(line),
+                Ok(Said::Broken(reason)) => return Err(failed(reason)),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    let silence = humantime::format_duration(silence);
+                    return Err(failed(format!("silent for {silence}, and so ended")));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Tells the program that there are no more samples and waits for its end.
+    pub(super) fn end(mut self) {
+        if let Some(mut stdin) = self.stdin.take() {
+            // Where it is gone already, nothing is left to be said to it.
+            let _ = protocol::send(&mut stdin, &Request::End { end: true });
+        }
+        // The closed standard input ends it too; `drop` ends whom even that does not.
+        self.wait(FAREWELL);
+    }
+
+    /// Waits until the program has ended, for at most `patience`.
+    fn wait(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {
+        let from = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if from.elapsed() < patience => thread::sleep(Duration::from_millis(2)),
+                _ => return None,
+            }
+        }
+    }
+
+    /// The error for a program that ended: how, and the last line that it wrote.
+    fn ended(&mut self) -> Error {
+        let status = self.wait(FAREWELL);
+        // Its last words may still be on their way through the pipe.
+        thread::sleep(Duration::from_millis(20));
+        let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&kept);
+        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let how =
+            status.map_or_else(|| "closed its output".to_owned(), |status| status.to_string());
+        failed(match last {
+            Some(last) => format!("ended early ({how}): {last}"),
+            None => format!("ended early ({how})"),
+        })
+    }
+}
+
+impl Drop for TrialProcess {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        // Fails only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn failed(reason: String) -> Error {
+    Error::new(ErrorKind::Io, "run", reason)
+}
+
+/// Passes lines on until the stream ends or nobody listens.
+fn pass_lines(stream: &mut dyn BufRead, to: &mpsc::Sender<Said>) {
+    loop {
+        let said = match protocol::read_line(stream) {
+            Ok(Some(line)) => Said::Line(line),
+            Ok(None) => return,
+            Err(error) => Said::Broken(format!("cannot be understood: {error}")),
+        };
+        let last = matches!(said, Said::Broken(_));
+        if to.send(said).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// Reads a stream to its end and keeps the last bytes of it.
+fn keep_end(mut stream: impl Read, kept: &Mutex<Vec<u8>>) {
+    let mut part = [0; 1024];
+    while let Ok(count @ 1..) = stream.read(&mut part) {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(&part[..count]);
+        let surplus = kept.len().saturating_sub(KEPT_STDERR_BYTES);
+        kept.drain(..surplus);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn shell(script: &str) -> TrialProcess {
+        let command = ["sh".into(), "-c".into(), script.into()];
+        TrialProcess::start(&command, Path::new("."), Cancel::default()).unwrap()
+    }
+
+    fn go(script: &str, silence: Duration) -> Result<Reply> {
+        shell(script).ask(&Request::Go { go: 1 }, silence)
+    }
+
+    fn reason(script: &str, silence: Duration) -> String {
+        go(script, silence).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn question_and_answer() {
+        let script =
+            r#"read line; [ "$line" = '{"go":1}' ] && echo '{"answered":true}'; read line"#;
+        let mut process = shell(script);
+        let reply = process.ask(&Request::Go { go: 1 }, PATIENCE).unwrap();
+        assert_eq!(reply, Reply::Answered(true));
+        process.end();
+    }
+
+    #[test]
+    fn silence_is_ended() {
+        let from = Instant::now();
+        let mut process = shell("exec sleep 1000");
+        let error = process.ask(&Request::Go { go: 1 }, SOON).unwrap_err();
+        assert!(error.to_string().contains("silent for 300ms"), "{error}");
+        drop(process);
+        assert!(from.elapsed() < PATIENCE);
+    }
+
+    #[test]
+    fn death_is_told_with_the_last_words() {
+        let told = reason("echo first >&2; echo 'no module named numpy' >&2; exit 3", PATIENCE);
+        assert!(
+            told.contains("exit status: 3") && told.contains("no module named numpy"),
+            "{told}"
+        );
+        let told = reason("read line; kill -9 $$", PATIENCE);
+        assert!(told.contains("signal: 9"), "{told}");
+    }
+
+    #[test]
+    fn nonsense_haste_and_floods_are_refused() {
+        assert!(reason("read line; echo hello", PATIENCE).contains("'hello'"));
+        let mut hasty = shell(r#"echo '{"answered":true}'; read line; read line"#);
+        thread::sleep(SOON);
+        let error = hasty.ask(&Request::Go { go: 1 }, PATIENCE).unwrap_err();
+        assert!(error.to_string().contains("before it was asked"), "{error}");
+        assert!(reason("read line; cat /dev/zero", PATIENCE).contains("without an end"));
+        assert!(reason(r#"read line; echo '{"failed":"no luck"}'"#, PATIENCE).contains("no luck"));
+    }
+
+    #[test]
+    fn a_wish_to_stop_is_heard_while_waiting() {
+        let cancel = Cancel::default();
+        let command = ["sh".into(), "-c".into(), "exec sleep 1000".into()];
+        let mut process = TrialProcess::start(&command, Path::new("."), cancel.clone()).unwrap();
+        let id = process.id();
+        thread::spawn(move || {
+            thread::sleep(SOON);
+            cancel.cancel();
+        });
+        let error = process.ask(&Request::Go { go: 1 }, PATIENCE * 10).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        drop(process);
+        #[cfg(target_os = "linux")]
+        assert!(!std::path::Path::new(&format!("/proc/{id}/task")).exists());
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_named() {
+        let command = ["/nonexistent/peer".into()];
+        let error = TrialProcess::start(&command, Path::new("."), Cancel::default()).unwrap_err();
+        assert!(error.to_string().starts_with("/nonexistent/peer: cannot start"), "{error}");
+        assert!(TrialProcess::start(&[], Path::new("."), Cancel::default()).is_err());
+    }
+}

@@ -1,0 +1,131 @@
+//! `results.jsonl`: a line as each trial ends, so that an interrupted run keeps what it has.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::Line;
+use crate::sys::Existing;
+
+/// The file's name in the output folder.
+pub const RESULTS: &str = "results.jsonl";
+
+/// What the results of an earlier run are called while a new run replaces them.
+const OLD: &str = "results.jsonl.old";
+
+/// The results being written.
+///
+/// Results of an earlier run are kept beside the new ones until those are whole: an interrupted run leaves
+/// both.
+#[derive(Debug)]
+pub(super) struct Results {
+    file: File,
+    path: PathBuf,
+    lines: Vec<Line>,
+}
+
+/// Refuses to begin where results stand that are not to be replaced.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`].
+pub(super) fn check(folder: &Path, existing: Existing) -> Result<()> {
+    let path = folder.join(RESULTS);
+    if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
+        return Err(Error::new(ErrorKind::AlreadyExists, "create", "exists already")
+            .at(path)
+            .hint("give --force to replace it, or another --out"));
+    }
+    Ok(())
+}
+
+impl Results {
+    /// An empty file in `folder`, which exists; older results are moved aside.
+    ///
+    /// # Errors
+    /// Where they may not be, or nothing can be written there.
+    pub(super) fn create(folder: &Path, existing: Existing) -> Result<Self> {
+        check(folder, existing)?;
+        let (path, old) = (folder.join(RESULTS), folder.join(OLD));
+        // Where older results were moved aside already, those that stand are an interrupted run's.
+        if path.exists() && !old.exists() {
+            fs::rename(&path, &old).map_err(|error| Error::io("move", error).at(&path))?;
+        }
+        let file = File::create(&path).map_err(|error| Error::io("create", error).at(&path))?;
+        Ok(Self { file, path, lines: Vec::new() })
+    }
+
+    /// Appends a line, whole, and hands it to the system.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn append(&mut self, line: Line) -> Result<()> {
+        let at = |error| Error::io("write", error).at(&self.path);
+        let mut text = serde_json::to_vec(&line).map_err(|error| at(error.into()))?;
+        text.push(b'\n');
+        // One call for one line: whoever reads meanwhile sees whole lines.
+        self.file.write_all(&text).map_err(at)?;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// The run is whole: results of earlier runs go.
+    ///
+    /// # Errors
+    /// Where the lines cannot be made durable or the old results cannot be removed.
+    pub(super) fn finish(self) -> Result<Vec<Line>> {
+        self.file.sync_all().map_err(|error| Error::io("write", error).at(&self.path))?;
+        super::folder::remove(&self.path.with_file_name(OLD))?;
+        Ok(self.lines)
+    }
+
+    /// The run ends early: what there is.
+    pub(super) fn abandon(self) -> Vec<Line> {
+        self.lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::trial;
+    use super::*;
+
+    fn line() -> Line {
+        Line::Trial(Box::new(trial()))
+    }
+
+    fn count(path: &Path) -> usize {
+        fs::read_to_string(path).unwrap().lines().count()
+    }
+
+    #[test]
+    fn lines_are_there_as_soon_as_they_are_appended() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut results = Results::create(folder.path(), Existing::Refuse).unwrap();
+        for lines in 1..3 {
+            results.append(line()).unwrap();
+            assert_eq!(count(&folder.path().join(RESULTS)), lines);
+        }
+        assert_eq!(results.abandon().len(), 2);
+    }
+
+    #[test]
+    fn older_results_go_only_when_the_new_ones_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, old) = (folder.path().join(RESULTS), folder.path().join(OLD));
+        fs::write(&path, "1\n2\n3\n").unwrap();
+        let error = Results::create(folder.path(), Existing::Refuse).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        for _ in 0..2 {
+            let mut results = Results::create(folder.path(), Existing::Replace).unwrap();
+            results.append(line()).unwrap();
+            results.abandon();
+            assert_eq!((count(&path), count(&old)), (1, 3));
+        }
+        let mut results = Results::create(folder.path(), Existing::Replace).unwrap();
+        results.append(line()).unwrap();
+        results.append(line()).unwrap();
+        results.finish().unwrap();
+        assert_eq!((count(&path), old.exists()), (2, false));
+    }
+}

@@ -1,0 +1,143 @@
+//! A whole run: checks, the data folder, `results.jsonl`, and every group of the plan in its order.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::config::Config;
+use super::environment::environment;
+use super::folder::DataFolder;
+use super::group::{Afterwards, Runner};
+use super::matrix::{DataFiles, Matrix};
+use super::plan::{Part, Plan};
+use super::results::{self, Results};
+use super::space::{self, Extent};
+use super::{Observer, Peer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::{self, Line, Run};
+use crate::store::{Cancel, Context};
+use crate::workload::{AnswerKind, Workload};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Every trial of the plan has its line.
+    Complete,
+    /// A stop was asked for: trials that had not ended have none.
+    Interrupted,
+}
+
+/// What a run leaves.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The lines of `results.jsonl`.
+    pub lines: Vec<Line>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// Runs what `config` asks for. Data files are gone afterwards, whatever happened; `results.jsonl` stays.
+///
+/// # Errors
+/// Where the configuration makes no sense, the output exists and is not to be replaced, the disk is too small,
+/// the input cannot be read or the records cannot be written. What goes wrong in a trial is no error:
+/// it is in its record. Nor is a stop by `cancel`: what is done is in the outcome.
+pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Result<Outcome> {
+    let plan = Plan::new(config)?;
+    results::check(&config.out, config.existing)?;
+    let context =
+        Context::new(config.budget).with_threads(config.threads).with_cancel(cancel.clone());
+    observer.doing("reading the input");
+    let extents = Matrix::extents(config, &context)?;
+    let needed = extents.iter().map(|&extent| space::needed_bytes(config, extent)).max();
+    space::check(needed.unwrap_or(0), nearest_existing(&config.data_dir))?;
+    observer.planned(plan.samples());
+    std::fs::create_dir_all(&config.out)
+        .map_err(|error| Error::io("create", error).at(&config.out))?;
+    let folder = DataFolder::create_in(&config.data_dir)?;
+    let peers: Vec<_> = config.peers.iter().map(Peer::description).collect();
+    let mut results = Results::create(&config.out, config.existing)?;
+    results.append(Line::Run(Box::new(header(config, &folder))))?;
+    let mut parts = Parts {
+        config,
+        peers: &peers,
+        folder: &folder,
+        context: &context,
+        cancel,
+        results: &mut results,
+        observer,
+    };
+    let ended =
+        plan.parts.iter().zip(extents).try_for_each(|(part, extent)| parts.run(part, extent));
+    match ended {
+        Ok(()) => Ok(Outcome { lines: results.finish()?, ending: Ending::Complete }),
+        Err(error) if error.kind() == ErrorKind::Cancelled => {
+            Ok(Outcome { lines: results.abandon(), ending: Ending::Interrupted })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What every part of a run shares.
+struct Parts<'a> {
+    config: &'a Config,
+    peers: &'a [String],
+    folder: &'a DataFolder,
+    context: &'a Context,
+    cancel: &'a Cancel,
+    results: &'a mut Results,
+    observer: &'a mut dyn Observer,
+}
+
+impl Parts<'_> {
+    /// Runs all groups over one matrix, then removes its files.
+    fn run(&mut self, part: &Part, extent: Extent) -> Result<()> {
+        self.observer.doing("making the right answers");
+        let matrix = Matrix::new(self.config, extent, self.folder, self.context)?;
+        let mut runner = Runner {
+            config: self.config,
+            peers: self.peers,
+            folder: self.folder,
+            files: DataFiles::new(&matrix, self.folder),
+            matrix: &matrix,
+            context: self.context,
+            cancel: self.cancel,
+            results: self.results,
+            observer: self.observer,
+        };
+        let is_fill = |workload: Workload| workload.answer() == AnswerKind::File;
+        let fills = part.groups.iter().filter(|group| is_fill(group.workload)).count();
+        let reads = part.groups.len() > fills;
+        for (index, group) in part.groups.iter().enumerate() {
+            self.context.advance(0)?;
+            // The last group of fills leaves the files that extracts read.
+            let keep = reads && index + 1 == fills;
+            let afterwards = if keep { Afterwards::Keep } else { Afterwards::Remove };
+            runner.run(group, afterwards)?;
+        }
+        runner.files.remove()
+    }
+}
+
+/// The first line of the results.
+fn header(config: &Config, folder: &DataFolder) -> Run {
+    Run {
+        schema: record::SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit: option_env!("ARRAYSTORE_GIT_COMMIT").map(str::to_owned),
+        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        arguments: config.arguments.clone(),
+        seed: config.seed,
+        memory_requested_bytes: config.budget.requested_bytes(),
+        memory_effective_bytes: config.budget.effective_bytes(),
+        threads: config.threads,
+        environment: environment(folder.path()),
+        limits: None,
+    }
+}
+
+/// The folder itself or, where it is still to be made, the one that it will be made in.
+fn nearest_existing(folder: &Path) -> &Path {
+    let exists = |folder: &&Path| folder.exists();
+    let found = folder.ancestors().find(exists);
+    found.filter(|found| *found != Path::new("")).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,109 @@
+//! How much disk a run takes at most, and whether it is there.
+
+use std::path::Path;
+
+use super::config::{Config, Data};
+use crate::array::{DType, IndexWidth, Shape};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Layout;
+use crate::sys;
+use crate::workload::AnswerKind;
+
+/// Headers, zip directories and alignment of all files together, generously.
+const OVERHEAD_BYTES: u64 = 1 << 20;
+
+/// What is known of a matrix before its files are made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Extent {
+    pub shape: Shape,
+    pub dtype: DType,
+    pub density: f64,
+}
+
+impl Extent {
+    fn dense_bytes(self) -> u64 {
+        let cells = (self.shape.rows as u64).saturating_mul(self.shape.cols as u64);
+        cells.saturating_mul(self.dtype.item_size() as u64)
+    }
+
+    /// The length of its file in `layout`, about.
+    fn file_bytes(self, layout: Layout) -> u64 {
+        let Layout::Sparse(compression) = layout else { return self.dense_bytes() };
+        let (lines, _) = compression.split(self.shape);
+        let (rows, cols) = (self.shape.rows as u64, self.shape.cols as u64);
+        // The density of generated data is an expectation; one in a hundred more is far beyond chance.
+        let entries = (rows.saturating_mul(cols) as f64 * self.density * 1.01) as u64;
+        let index = IndexWidth::fitting(self.shape, entries).bytes() as u64;
+        let entry = self.dtype.item_size() as u64 + index;
+        entries
+            .saturating_mul(entry)
+            .saturating_add((lines as u64).saturating_add(1).saturating_mul(index))
+    }
+}
+
+/// Bytes that the files of a run over `extent` take at most at any moment: a file in each layout, and beside
+/// them what the hungriest step needs, be it the scratch file of a fill or all values as an answer.
+pub(super) fn needed_bytes(config: &Config, extent: Extent) -> u64 {
+    let layouts = config.layouts();
+    let files = layouts.iter().map(|&layout| extent.file_bytes(layout));
+    let scratch = files.clone().max().unwrap_or(0);
+    let visits = config.workloads.iter().any(|workload| workload.answer() == AnswerKind::Sums);
+    let values = if visits { extent.dense_bytes() } else { 0 };
+    let prepared = if matches!(config.data, Data::Input { .. }) { extent.dense_bytes() } else { 0 };
+    [scratch.max(values), prepared, OVERHEAD_BYTES]
+        .into_iter()
+        .chain(files)
+        .fold(0, u64::saturating_add)
+}
+
+/// Refuses a run that needs more than the file system of `folder` has.
+///
+/// # Errors
+/// [`ErrorKind::NoSpace`], with how much is needed and where.
+pub(super) fn check(needed_bytes: u64, folder: &Path) -> Result<()> {
+    let available = match sys::available_space(folder) {
+        // Not to know is no reason not to try.
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+        answer => answer?,
+    };
+    if needed_bytes <= available {
+        return Ok(());
+    }
+    let size = |bytes| bytesize::ByteSize(bytes).to_string();
+    let reason =
+        format!("{} are needed for data files, {} are free", size(needed_bytes), size(available));
+    Err(Error::new(ErrorKind::NoSpace, "compare", reason)
+        .at(folder)
+        .hint("put them elsewhere with --data-dir, or take a smaller --shape"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::config;
+    use super::*;
+    use crate::harness::Backend;
+
+    #[test]
+    fn the_recipe_stays_within_three_gigabytes() {
+        let mut config = config();
+        config.backends = Backend::ALL.to_vec();
+        let recipe = Extent { shape: Shape::new(1_000_000, 100), dtype: DType::F32, density: 1.0 };
+        let bytes = needed_bytes(&config, recipe);
+        assert!((2_000_000_000..3_000_000_000).contains(&bytes), "{bytes}");
+        let sparse = needed_bytes(&config, Extent { density: 0.01, ..recipe });
+        assert!(sparse < bytes / 2, "{sparse}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        check(1, folder.path()).unwrap();
+        let error = check(u64::MAX, folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSpace);
+        assert!(error.to_string().contains("are needed"), "{error}");
+        assert!(error.advice().unwrap().contains("--data-dir"));
+        let huge =
+            Extent { shape: Shape::new(usize::MAX, usize::MAX), dtype: DType::F64, density: 1.0 };
+        assert_eq!(needed_bytes(&config(), huge), u64::MAX);
+    }
+}

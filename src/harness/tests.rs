@@ -1,0 +1,252 @@
+//! Runs with trial programs that misbehave: each is recorded for what it did, and nothing hangs.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::testing::config;
+use super::*;
+use crate::array::Order;
+use crate::record::{Line, Status, Trial};
+use crate::store::{Cancel, Layout};
+use crate::workload::Workload;
+
+/// A program that answers every question with zeros: `ZEROS` bytes, in no time.
+const ZEROS: &str = r#"
+    read line; echo '{"ready":{"version":"1"}}'
+    while read line; do
+        case "$line" in
+        *'"go"'*) echo '{"done":{"seconds":0.000001}}' ;;
+        *'"answer"'*)
+            path=$(echo "$line" | sed 's/.*"answer":"\([^"]*\)".*/\1/')
+            head -c BYTES /dev/zero > "$path"
+            head -c 24000 /dev/zero > "$path.values"
+            echo '{"answered":true}' ;;
+        *) exit ;;
+        esac
+    done"#;
+
+/// Forgets what it hears.
+struct Deaf;
+
+impl Observer for Deaf {
+    fn planned(&mut self, _: usize) {}
+    fn doing(&mut self, _: &str) {}
+    fn passed(&mut self, _: usize) {}
+}
+
+/// Counts, and asks for a stop after so many samples.
+struct Stopper {
+    cancel: Cancel,
+    after: usize,
+    planned: usize,
+    passed: usize,
+}
+
+impl Observer for Stopper {
+    fn planned(&mut self, samples: usize) {
+        self.planned = samples;
+    }
+
+    fn doing(&mut self, _: &str) {}
+
+    fn passed(&mut self, samples: usize) {
+        self.passed += samples;
+        if self.passed >= self.after {
+            self.cancel.cancel();
+        }
+    }
+}
+
+fn shell(script: &str) -> Vec<std::ffi::OsString> {
+    ["sh", "-c", script].map(Into::into).into()
+}
+
+/// One backend at one workload, two samples, of a matrix of this density, by `script`.
+fn small(script: &str, workload: Workload, density: f64, folder: &Path) -> Config {
+    let mut config = config();
+    config.backends = vec![Backend::Memmap];
+    config.workloads = vec![workload];
+    config.regimes = vec![Regime::Warm];
+    config.samples = 2;
+    config.trial_command = shell(script);
+    config.silence = Some(Duration::from_millis(500));
+    (config.out, config.data_dir) = (folder.join("out"), folder.to_owned());
+    let Data::Generated { densities, .. } = &mut config.data else { unreachable!() };
+    *densities = vec![density];
+    config
+}
+
+fn trials(outcome: &Outcome) -> Vec<&Trial> {
+    let trial = |line| match line {
+        &Line::Trial(ref trial) => Some(&**trial),
+        Line::Run(_) => None,
+    };
+    outcome.lines.iter().filter_map(trial).collect()
+}
+
+/// The one trial's record; all data files must be gone.
+fn record(script: &str, workload: Workload, density: f64) -> Trial {
+    let folder = tempfile::tempdir().unwrap();
+    let config = small(script, workload, density, folder.path());
+    let outcome = run(&config, &Cancel::default(), &mut Deaf).unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    only_results_stay(folder.path(), 2);
+    let [trial] = trials(&outcome)[..] else { panic!("{outcome:?}") };
+    trial.clone()
+}
+
+fn only_results_stay(folder: &Path, lines: usize) {
+    let names = |folder: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    assert_eq!(names(folder), [folder.join("out")]);
+    let results = folder.join("out").join(RESULTS);
+    assert_eq!(names(&folder.join("out")), [results.clone()]);
+    assert_eq!(std::fs::read_to_string(results).unwrap().lines().count(), lines);
+}
+
+fn zeros(bytes: usize) -> String {
+    ZEROS.replace("BYTES", &bytes.to_string())
+}
+
+#[test]
+fn the_answer_alone_decides() {
+    // A matrix without entries: here zeros are right.
+    for (workload, bytes) in [(Workload::ExtractColumn, 1200), (Workload::Scan, 160)] {
+        let right = record(&zeros(bytes), workload, 0.0);
+        assert_eq!((right.status, right.samples.len()), (Status::Ok, 2), "{:?}", right.reason);
+        assert!(right.samples.iter().all(|sample| sample.verified));
+        assert!(right.samples.iter().all(|sample| sample.resident_before > Some(0.99)));
+        assert!(right.summary.is_some());
+
+        let wrong = record(&zeros(bytes), workload, 1.0);
+        assert_eq!((wrong.status, wrong.samples.len()), (Status::Failed, 1));
+        assert!(!wrong.samples[0].verified);
+        assert!(wrong.reason.is_some());
+
+        let short = record(&zeros(bytes - 4), workload, 0.0);
+        assert_eq!((short.status, short.samples.len()), (Status::Failed, 0), "{:?}", short.reason);
+    }
+}
+
+#[test]
+fn programs_that_misbehave_are_recorded_and_never_waited_for() {
+    let ready = r#"read line; echo '{"ready":{"version":"1"}}'; "#;
+    let done = r#"read line; echo '{"done":{"seconds":SECONDS}}'; "#;
+    let cases = [
+        ("exec sleep 1000".to_owned(), "silent for 500ms"),
+        (format!("{ready} exec sleep 1000"), "silent for 500ms"),
+        (format!("{ready} read line; echo no luck >&2; exit 7"), "exit status: 7): no luck"),
+        (format!("{ready} {} exec sleep 1000", done.replace("SECONDS", "0")), "silent"),
+        (format!("{ready} {} read line", done.replace("SECONDS", "99")), "says that it took 99 s"),
+        (format!("{ready} read line; echo hello; read line"), "'hello'"),
+        (
+            format!("{ready} echo '{{\"answered\":true}}'; read line; read line"),
+            "before it was asked",
+        ),
+        (format!("{ready} read line; echo '{{\"answered\":true}}'; read line"), "out of turn"),
+        (
+            format!(
+                "{ready} {} read line; echo '{{\"answered\":true}}'; read line",
+                done.replace("SECONDS", "0")
+            ),
+            "cannot",
+        ),
+    ];
+    for (script, reason) in cases {
+        let from = Instant::now();
+        let trial = record(&script, Workload::ExtractRows, 1.0);
+        assert_eq!((trial.status, trial.samples.len()), (Status::Failed, 0), "{script}");
+        let told = trial.reason.unwrap();
+        // Early talk may also be taken for the answer to the next question.
+        let hasty = reason == "before it was asked" && told.contains("out of turn");
+        assert!(told.contains(reason) || hasty, "{script}: {told}");
+        assert!(!told.contains(".arraystore-data"), "{told}");
+        assert!(from.elapsed() < Duration::from_secs(20), "{script}");
+    }
+}
+
+#[test]
+fn fills_that_leave_nothing_or_something_else_fail() {
+    let nothing = record(&zeros(1200), Workload::FillColumns, 0.0);
+    assert_eq!(nothing.status, Status::Failed);
+    assert!(nothing.reason.unwrap().starts_with("fill-0.npy: "));
+    let script = zeros(1200).replace(
+        "read line; echo",
+        r#"read line; file=$(echo "$line" | sed 's/.*"path":"\([^"]*\)".*/\1/'); echo"#,
+    );
+    let garbage = script.replace("*'\"go\"'*)", "*'\"go\"'*) echo garbage > \"$file\";");
+    let garbage = record(&garbage, Workload::FillColumns, 0.0);
+    assert_eq!((garbage.status, garbage.samples.len()), (Status::Failed, 0));
+}
+
+#[test]
+fn peers_that_cannot_take_part_are_unavailable_and_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = small(&zeros(1200), Workload::ExtractColumn, 0.0, folder.path());
+    let peer = |name: &str, command: Vec<std::ffi::OsString>| Peer {
+        name: name.to_owned(),
+        version: Vec::new(),
+        command,
+        tuning: String::new(),
+        layout: Layout::Dense(Order::Fortran),
+        workloads: None,
+        folder: folder.path().to_owned(),
+    };
+    config.peers = vec![
+        peer("absent", vec!["/nonexistent/peer".into()]),
+        peer("broken", shell("echo 'no module named numpy' >&2; exit 1")),
+        peer("modest", shell(r#"read line; echo '{"unsupported":"not today"}'; read line"#)),
+        Peer { workloads: Some(vec![Workload::Scan]), ..peer("other", shell("exit 1")) },
+        peer("good", shell(&zeros(1200))),
+    ];
+    config.peers[4].layout = Layout::Dense(Order::C);
+    let outcome = run(&config, &Cancel::default(), &mut Deaf).unwrap();
+    let found = |name: &str| {
+        let trials = trials(&outcome);
+        let trial = *trials.iter().find(|trial| trial.backend == name).unwrap();
+        (trial.status, trial.reason.clone().unwrap_or_default())
+    };
+    assert_eq!(found("memmap").0, Status::Ok);
+    assert_eq!(found("good").0, Status::Ok);
+    assert_eq!(found("absent").0, Status::Unavailable);
+    assert_eq!(found("broken").0, Status::Unavailable);
+    assert!(found("broken").1.contains("no module named numpy"));
+    assert_eq!(found("modest"), (Status::Unsupported, "not today".to_owned()));
+    assert_eq!(found("other").0, Status::Unsupported);
+}
+
+#[test]
+fn a_stop_keeps_what_is_done_and_removes_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = small(&zeros(1200), Workload::ExtractColumn, 0.0, folder.path());
+    config.regimes = Regime::ALL.to_vec();
+    let cancel = Cancel::default();
+    let mut stopper = Stopper { cancel: cancel.clone(), after: 3, planned: 0, passed: 0 };
+    let outcome = run(&config, &cancel, &mut stopper).unwrap();
+    assert_eq!((stopper.planned, stopper.passed), (4, 3));
+    assert_eq!(outcome.ending, Ending::Interrupted);
+    assert_eq!(trials(&outcome).len(), 1);
+    only_results_stay(folder.path(), 2);
+}
+
+#[test]
+fn what_is_there_already_is_refused_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = small("exit 1", Workload::Scan, 1.0, folder.path());
+    std::fs::create_dir(folder.path().join("out")).unwrap();
+    std::fs::write(folder.path().join("out").join(RESULTS), "old").unwrap();
+    let error = run(&config, &Cancel::default(), &mut Deaf).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::AlreadyExists);
+    only_results_stay(folder.path(), 1);
+}
+
+#[test]
+fn a_data_folder_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = small("exit 1", Workload::Scan, 1.0, folder.path());
+    config.data_dir = folder.path().join("missing");
+    let error = run(&config, &Cancel::default(), &mut Deaf).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::NotFound);
+    assert!(error.to_string().contains("missing"), "{error}");
+}

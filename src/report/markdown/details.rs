@@ -1,0 +1,174 @@
+//! Where time and bytes went, and every sample.
+
+use std::fmt::Write;
+
+use super::super::model::{Cell, DataSet, Row};
+use super::super::number::{self, UNKNOWN, known, median};
+use super::table::{Align, MarkdownTable, escaped};
+use crate::record::{Sample, Trial};
+
+/// What the columns of [`costs`] mean.
+pub(super) const LEGEND: &str = "\
+Medians of the samples, the largest for memory. *Durable* is the share of the time spent until the data \
+were on the device, *CPU* the processor time over the time. *Device read* is what the device gave on the \
+trial's behalf and *dirtied* what it has to write for it, each with its amplification: how often the bytes \
+that were asked for. *Of limit* is the least time in which this machine could do it, over the time taken. \
+*Memory* is the largest anonymous memory over what the process began with. A dash is a number that is not \
+known; columns of dashes are left out.
+";
+
+/// The table of counters of each regime.
+pub(super) fn costs(set: &DataSet<'_>, out: &mut String) {
+    let _ = write!(out, "\n### {}\n", escaped(&set.title()));
+    for regime in set.regimes() {
+        let names = ["workload", "backend"].map(|name| (name, Align::Left));
+        let counters = [
+            "time",
+            "durable",
+            "CPU",
+            "of limit",
+            "asked for",
+            "device read",
+            "dirtied",
+            "read calls",
+            "write calls",
+            "minor faults",
+            "major faults",
+            "memory",
+        ];
+        let counters = counters.map(|name| (name, Align::Right));
+        let mut table = MarkdownTable::new(names.into_iter().chain(counters));
+        for row in set.rows_of(regime) {
+            for (cell, column) in row.cells.iter().zip(&set.columns) {
+                if let Cell::Timed(timed) = cell {
+                    let names = [escaped(row.workload), escaped(&column.label)];
+                    let time = number::seconds(timed.summary.median_seconds);
+                    let limit = timed.trial.limit_seconds.map(|limit| {
+                        number::percent(limit / timed.summary.median_seconds.max(f64::MIN_POSITIVE))
+                    });
+                    let limit = limit.unwrap_or_else(|| UNKNOWN.to_owned());
+                    table.row(names.into_iter().chain(counted(timed.trial, time, limit)));
+                }
+            }
+        }
+        let table = table.without_columns_of(UNKNOWN);
+        let _ = write!(out, "\n**{}**\n\n{table}", escaped(regime));
+    }
+}
+
+fn counted(trial: &Trial, time: String, limit: String) -> [String; 12] {
+    let of = |counter: fn(&Sample) -> Option<f64>| median(trial.samples.iter().filter_map(counter));
+    let whole = |value: f64| value.round() as u64;
+    let amplified = |moved: f64| {
+        let bytes = number::bytes(whole(moved));
+        match trial.bytes_requested {
+            0 => bytes,
+            asked => format!("{bytes} ({})", number::ratio(moved / asked as f64)),
+        }
+    };
+    let count = |value: f64| number::count(whole(value));
+    [
+        time,
+        known(of(|it| share(it.durable_seconds?, it.seconds)), number::percent),
+        known(of(|it| share(it.user_seconds? + it.system_seconds?, it.seconds)), number::percent),
+        limit,
+        number::bytes(trial.bytes_requested),
+        known(of(|it| Some(it.device_bytes_read? as f64)), amplified),
+        known(of(|it| Some(it.device_dirtied_bytes? as f64)), amplified),
+        known(of(|it| Some(it.read_calls? as f64)), count),
+        known(of(|it| Some(it.write_calls? as f64)), count),
+        known(of(|it| Some(it.minor_faults? as f64)), count),
+        known(of(|it| Some(it.major_faults? as f64)), count),
+        known(trial.samples.iter().filter_map(|it| it.peak_anonymous_bytes).max(), number::memory),
+    ]
+}
+
+fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then_some(part / whole).filter(|share| share.is_finite())
+}
+
+/// Every sample of each regime, folded away.
+pub(super) fn samples(set: &DataSet<'_>, out: &mut String) {
+    for regime in set.regimes() {
+        let mut table = MarkdownTable::new(
+            ["workload", "backend"]
+                .map(|name| (name, Align::Left))
+                .into_iter()
+                .chain(
+                    [
+                        "sample",
+                        "seconds",
+                        "durable",
+                        "user",
+                        "system",
+                        "device read",
+                        "device wrote",
+                        "dirtied",
+                        "read by calls",
+                        "written by calls",
+                        "read calls",
+                        "write calls",
+                        "minor faults",
+                        "major faults",
+                        "memory",
+                        "resident before",
+                    ]
+                    .map(|name| (name, Align::Right)),
+                )
+                .chain(["verified", "digest"].map(|name| (name, Align::Left))),
+        );
+        let mut many = 0;
+        for row in set.rows_of(regime) {
+            many += sample_rows(set, row, &mut table);
+        }
+        let summary = escaped(&format!("{}, {regime}: {many} samples", set.title()));
+        let table = table.without_columns_of(UNKNOWN);
+        let _ = write!(out, "\n<details>\n<summary>{summary}</summary>\n\n{table}\n</details>\n");
+    }
+}
+
+fn sample_rows(set: &DataSet<'_>, row: &Row<'_>, table: &mut MarkdownTable) -> usize {
+    let mut many = 0;
+    for (cell, column) in row.cells.iter().zip(&set.columns) {
+        let trial = match cell {
+            Cell::Absent => continue,
+            Cell::Undone(trial) => trial,
+            Cell::Timed(timed) => timed.trial,
+        };
+        for (index, sample) in trial.samples.iter().enumerate() {
+            let names = [escaped(row.workload), escaped(&column.label), (index + 1).to_string()];
+            table.row(names.into_iter().chain(sample_fields(sample)));
+            many += 1;
+        }
+    }
+    many
+}
+
+fn sample_fields(sample: &Sample) -> [String; 17] {
+    let seconds = |value: Option<f64>| known(value, number::significant);
+    let exact = |value: Option<u64>| known(value, |value| value.to_string());
+    let verified = match (sample.verified, &sample.verified_through) {
+        (false, _) => "**no**".to_owned(),
+        (true, None) => "yes".to_owned(),
+        (true, Some(through)) => format!("through {}", escaped(through)),
+    };
+    [
+        number::significant(sample.seconds),
+        seconds(sample.durable_seconds),
+        seconds(sample.user_seconds),
+        seconds(sample.system_seconds),
+        exact(sample.device_bytes_read),
+        exact(sample.device_bytes_written),
+        exact(sample.device_dirtied_bytes),
+        exact(sample.read_bytes),
+        exact(sample.written_bytes),
+        exact(sample.read_calls),
+        exact(sample.write_calls),
+        exact(sample.minor_faults),
+        exact(sample.major_faults),
+        exact(sample.peak_anonymous_bytes),
+        known(sample.resident_before, |share| format!("{share:.3}")),
+        verified,
+        known(sample.digest.as_deref(), |digest| format!("`{}`", escaped(digest))),
+    ]
+}

@@ -1,0 +1,161 @@
+//! How it was measured, where, and by which command.
+
+use std::fmt::Write;
+
+use super::super::model::{Model, RunOf};
+use super::super::number::{self, plural};
+use super::table::{Align, MarkdownTable, escaped};
+use crate::record::{Limits, Run, Sample};
+
+/// The paragraph on method, with the proofs that the records hold.
+pub(super) fn method(model: &Model<'_>, out: &mut String) {
+    out.push_str(
+        "\n## How it was measured\n\n\
+         Every trial is a process of its own that does one workload with one backend. Before each sample the \
+         harness brings the data into the regime's state and proves it, then says go; the time runs from \
+         opening the file until the values are in the caller's memory or durable on the device, without the \
+         cost of generating data. Counters are read from outside, once the trial is done and waits. Each \
+         answer is then checked bit for bit against the right one; a fill is read back through another \
+         device. The order of trials is shuffled by the seed, so that a drift of the machine is no backend's \
+         own.\n",
+    );
+    for (regime, words) in [
+        ("warm", "*warm*: the file's pages were resident"),
+        ("cold", "*cold*: the file was flushed, unmapped and evicted"),
+    ] {
+        let of_regime = |sample: &&Sample| sample.resident_before.is_some();
+        let shares: Vec<f64> = model
+            .trials()
+            .filter(|trial| trial.regime == regime)
+            .flat_map(|trial| trial.samples.iter().filter(of_regime))
+            .filter_map(|sample| sample.resident_before)
+            .collect();
+        if shares.is_empty() {
+            continue;
+        }
+        let low = shares.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = shares.iter().copied().fold(0.0, f64::max);
+        let share = match (format!("{low:.3}"), format!("{high:.3}")) {
+            (low, high) if low == high => low,
+            (low, high) => format!("between {low} and {high}"),
+        };
+        let samples = plural(shares.len(), "sample");
+        let _ = write!(
+            out,
+            "\n{words}; the share of its pages seen resident just before each of {samples} was {share}.",
+        );
+        if regime == "cold" && is_virtual(model) {
+            out.push_str(
+                " This is a virtual machine: cold for the guest, while the host may still hold the pages.",
+            );
+        }
+        out.push('\n');
+    }
+}
+
+fn is_virtual(model: &Model<'_>) -> bool {
+    let runs = model.runs.iter().filter_map(|run| run.run);
+    runs.into_iter().any(|run| run.environment.virtual_machine == Some(true))
+}
+
+/// Command, environment and limits of every run.
+pub(super) fn environments(model: &Model<'_>, out: &mut String) {
+    for of in &model.runs {
+        let title = match of.name {
+            "" => "Environment".to_owned(),
+            name => format!("Environment of {}", escaped(name)),
+        };
+        let _ = write!(out, "\n## {title}\n\n");
+        match of.run {
+            Some(run) => {
+                let _ = write!(out, "```sh\n{}\n```\n\n{}", command(run), facts(of, run));
+            }
+            None => out.push_str("The run's own line is missing.\n"),
+        }
+    }
+}
+
+/// The command as it can be typed again.
+fn command(run: &Run) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,/:+@%".contains(c);
+    let quoted = |argument: &String| {
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument.clone()
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    };
+    let words = run.arguments.iter().map(quoted);
+    let words: Vec<_> = std::iter::once("arraystore".to_owned()).chain(words).collect();
+    // A fence ends at three backticks of its own line only, and quoted words have no such line.
+    words.join(" ").replace('\n', " ")
+}
+
+fn facts(of: &RunOf<'_>, run: &Run) -> MarkdownTable {
+    let environment = &run.environment;
+    let budget = format!(
+        "{} of {} asked for",
+        number::memory(run.memory_effective_bytes),
+        number::memory(run.memory_requested_bytes)
+    );
+    let version = match &run.git_commit {
+        Some(commit) => format!("{} ({commit})", run.version),
+        None => run.version.clone(),
+    };
+    let mut peers: Vec<_> = of
+        .trials
+        .iter()
+        .filter_map(|trial| Some(format!("{} is {}", trial.backend, trial.peer.as_ref()?)))
+        .collect();
+    peers.sort();
+    peers.dedup();
+    let virtual_machine = environment.virtual_machine.map(|is| if is { "yes" } else { "no" });
+    let words = |value: &Option<String>| value.clone().unwrap_or_default();
+    let rows = [
+        ("started", run.started.clone()),
+        ("arraystore", version),
+        ("seed", run.seed.to_string()),
+        ("threads", run.threads.to_string()),
+        ("memory budget", budget),
+        ("kernel", environment.kernel.clone()),
+        ("CPU", environment.cpu.clone()),
+        ("cores", environment.cores.to_string()),
+        ("memory", number::memory(environment.memory_bytes)),
+        ("memory limit", environment.memory_limit_bytes.map(number::memory).unwrap_or_default()),
+        ("file system", environment.file_system.clone()),
+        ("device", environment.device.clone()),
+        (
+            "read-ahead",
+            environment.read_ahead_kib.map(|kib| format!("{kib} KiB")).unwrap_or_default(),
+        ),
+        ("huge pages", words(&environment.transparent_huge_pages)),
+        ("governor", words(&environment.governor)),
+        ("virtual machine", virtual_machine.unwrap_or_default().to_owned()),
+        ("peers", number::listed(&peers)),
+    ];
+    let mut table = MarkdownTable::new([("what", Align::Left), ("value", Align::Left)]);
+    let limits = run.limits.as_ref().map(limits).into_iter().flatten();
+    for (name, value) in rows.into_iter().chain(limits) {
+        if !value.is_empty() {
+            table.row([name.to_owned(), escaped(&value)]);
+        }
+    }
+    table
+}
+
+/// The machine's measured limits.
+fn limits(limits: &Limits) -> [(&'static str, String); 6] {
+    let shown = |value: Option<f64>, show: &dyn Fn(f64) -> String| {
+        value.filter(|value| value.is_finite()).map(show).unwrap_or_default()
+    };
+    let rate = |value| shown(value, &|value| format!("{}/s", number::bytes(value as u64)));
+    let reads = |value| shown(value, &|value| format!("{}/s", number::count(value as u64)));
+    [
+        ("limit: copying in memory", rate(limits.memcpy_bytes_per_second)),
+        ("limit: writing and syncing", rate(limits.write_sync_bytes_per_second)),
+        ("limit: cold sequential reading", rate(limits.cold_read_bytes_per_second)),
+        ("limit: random 4 KiB reads, one at a time", reads(limits.random_reads_per_second_depth_1)),
+        ("limit: random 4 KiB reads, 32 in flight", reads(limits.random_reads_per_second_depth_32)),
+        ("limit: minor page fault", shown(limits.page_fault_seconds, &number::seconds)),
+    ]
+}

@@ -1,0 +1,188 @@
+//! The system around the program: locks, permissions, full disks, broken pipes, Ctrl-C.
+#![cfg(unix)]
+
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use arraystore::store::{AnyStore, OpenOptions};
+
+use super::{PROGRAM, Place, Ran};
+
+#[test]
+fn a_writer_excludes_and_readers_share() {
+    let place = Place::new();
+    place.twelve("a.npy");
+    place.twelve("v.npy");
+    let writer = AnyStore::open(place.path("a.npy"), &OpenOptions::read_write()).unwrap();
+    for arguments in [
+        "info a.npy",
+        "extract a.npy",
+        "digest a.npy",
+        "verify v.npy a.npy",
+        "convert a.npy b.npy",
+        "assign a.npy --from v.npy",
+        "assign v.npy --from a.npy",
+    ] {
+        place.refuses(arguments, &["a.npy: locked", &std::process::id().to_string()]);
+    }
+    drop(writer);
+    let reader = AnyStore::open(place.path("a.npy"), &OpenOptions::default()).unwrap();
+    place.does("extract a.npy");
+    place.refuses("assign a.npy --from v.npy", &["a.npy: locked"]);
+    drop(reader);
+    place.does("assign a.npy --from v.npy");
+    assert_eq!(place.names(), ["a.npy", "v.npy"]);
+}
+
+/// The program run by somebody who is not root; none where it cannot be started so.
+fn as_nobody(place: &Place, arguments: &str) -> Option<Ran> {
+    let folder = place.0.path();
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    let mut command = place.command(arguments);
+    if fs::metadata(folder).unwrap().uid() == 0 {
+        command.uid(65534).gid(65534);
+    }
+    match command.output() {
+        Ok(_) => Some(Ran::of(&mut command)),
+        // The program may have been built in a folder that is closed to others.
+        Err(error) => {
+            eprintln!("left out: the program cannot be started as another user: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn what_may_not_be_read_or_written_is_refused() {
+    let place = Place::new();
+    place.twelve("a.npy");
+    place.twelve("v.npy");
+    let before = fs::read(place.path("a.npy")).unwrap();
+    let mode = |name: &str, mode| {
+        fs::set_permissions(place.path(name), Permissions::from_mode(mode)).unwrap();
+    };
+    mode("v.npy", 0o444);
+    mode("a.npy", 0o444);
+    let refuses = |arguments: &str, words: &[&str]| {
+        let Some(ran) = as_nobody(&place, arguments) else { return };
+        ran.must_be_refusal(arguments, words);
+    };
+    refuses("assign a.npy --from v.npy", &["a.npy: cannot open: Permission denied"]);
+    mode("a.npy", 0o000);
+    for arguments in ["info a.npy", "digest a.npy", "extract a.npy", "convert a.npy b.npy"] {
+        refuses(arguments, &["a.npy: cannot open: Permission denied"]);
+    }
+    mode("a.npy", 0o444);
+    fs::create_dir(place.path("closed")).unwrap();
+    mode("closed", 0o555);
+    refuses("create closed/b.npy --shape 3x3", &["closed/b.npy", "Permission denied"]);
+    refuses("convert a.npy closed/b.npy", &["closed/b.npy", "Permission denied"]);
+    refuses("extract a.npy --out closed/b.csv", &["closed/b.csv", "Permission denied"]);
+    refuses("extract a.npy --out closed/b.npy", &["closed/b.npy", "Permission denied"]);
+    assert_eq!(fs::read(place.path("a.npy")).unwrap(), before);
+    assert_eq!(fs::read_dir(place.path("closed")).unwrap().count(), 0);
+}
+
+/// The program where no file may grow past 64 KiB, as where the disk is full.
+fn on_a_full_disk(place: &Place, arguments: &str) -> Ran {
+    // Ignored, the signal becomes an error of the call, as on a full disk.
+    let script = format!("trap '' XFSZ; ulimit -f 64; exec '{PROGRAM}' {arguments}");
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).current_dir(place.0.path()).stdin(Stdio::null());
+    Ran::of(&mut command)
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    let place = Place::new();
+    place.does("create a.npy --shape 1000x100 --fill uniform");
+    fs::write(place.path("old.npy"), "precious").unwrap();
+    fs::write(place.path("old.csv"), "precious").unwrap();
+    for (arguments, file) in [
+        ("create b.npy --shape 1000x100", "b.npy"),
+        ("create b.npy --shape 1000x100 --io mapped", "b.npy"),
+        ("create old.npy --shape 1000x100 --force", "old.npy"),
+        ("convert a.npy b.npy --order f", "b.npy"),
+        ("convert a.npy raw", "raw"),
+        ("extract a.npy --out b.npy", "b.npy"),
+        ("extract a.npy --out b.csv", "b.csv"),
+        ("extract a.npy --out old.csv --force", "old.csv"),
+    ] {
+        on_a_full_disk(&place, arguments).must_be_refusal(arguments, &[file, "too large"]);
+    }
+    assert_eq!(place.names(), ["a.npy", "old.csv", "old.npy"]);
+    assert_eq!(fs::read(place.path("old.npy")).unwrap(), b"precious");
+    assert_eq!(fs::read(place.path("old.csv")).unwrap(), b"precious");
+    // What fits is written all the same.
+    assert_eq!(on_a_full_disk(&place, "create b.npy --shape 100x100").code, Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_an_error() {
+    let place = Place::new();
+    place.twelve("a.npy");
+    for arguments in ["extract a.npy", "info a.npy", "digest a.npy", "extract a.npy --format npy"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = place.command(arguments);
+        let output = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let ran = Ran { code: output.status.code(), stdout: String::new(), stderr };
+        ran.must_be_refusal(arguments, &["standard output", "No space left"]);
+    }
+}
+
+#[test]
+fn a_broken_pipe_ends_quietly() {
+    let place = Place::new();
+    place.does("create a.npy --shape 100000x5");
+    for arguments in ["extract a.npy", "extract a.npy --format csv", "extract a.npy --format npy"] {
+        let mut command = place.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = Vec::new();
+        BufReader::new(child.stdout.take().unwrap()).read_until(b'\n', &mut first).unwrap();
+        // The reader is gone now, most of the output is yet to come.
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments}: {output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{arguments}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_leaves_nothing_half_made() {
+    let place = Place::new();
+    fs::write(place.path("old.npy"), "precious").unwrap();
+    let arguments = "create old.npy --shape 500000x100 --fill uniform --force";
+    let mut child = place.command(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    // Once the nameless file is open, all of the work is still ahead.
+    let descriptors = format!("/proc/{}/fd", child.id());
+    let folder = place.0.path().display().to_string();
+    let is_at_work = || {
+        fs::read_dir(&descriptors).is_ok_and(|entries| {
+            entries.flatten().any(|entry| {
+                fs::read_link(entry.path())
+                    .is_ok_and(|target| target.display().to_string().starts_with(&folder))
+            })
+        })
+    };
+    let began = Instant::now();
+    while !is_at_work() {
+        assert!(began.elapsed() < Duration::from_secs(30), "no file is opened");
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let ran = Ran { code: output.status.code(), stdout: String::new(), stderr };
+    ran.must_be_refusal(arguments, &["cancelled"]);
+    assert_eq!(place.names(), ["old.npy"]);
+    assert_eq!(fs::read(place.path("old.npy")).unwrap(), b"precious");
+}

@@ -1,0 +1,218 @@
+//! `compare` from end to end: a small run of this program's own trials, its records, and what it leaves.
+#![cfg(target_os = "linux")]
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use arraystore::record::{Line, Status, Trial};
+use arraystore::store::{ArrayStoreExt, CreateOptions, create};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder on a disk: what is in /tmp may be kept in memory, and then no regime is cold.
+fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+fn compare(folder: &Path, arguments: &str) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::cargo_bin("arraystore").unwrap();
+    command.current_dir(folder).arg("compare").args(arguments.split_whitespace());
+    command.timeout(Duration::from_secs(300));
+    command
+}
+
+fn lines(folder: &Path) -> Vec<Line> {
+    let text = fs::read_to_string(folder.join("arraystore-report/results.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn trials(folder: &Path) -> Vec<Trial> {
+    let trial = |line| match line {
+        Line::Trial(trial) => Some(*trial),
+        Line::Run(_) => None,
+    };
+    lines(folder).into_iter().filter_map(trial).collect()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn every_sample_is_verified_in_a_regime_that_is_proved_and_nothing_else_stays() {
+    let folder = folder();
+    let arguments = "--shape 300x20 --backends memmap,seek --samples 2 --memory 64MiB --threads 1";
+    let output = compare(folder.path(), arguments).assert().success().get_output().clone();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("extract-columns") && printed.contains("report.md"), "{printed}");
+    assert_eq!(names(folder.path()), ["arraystore-report"]);
+    assert_eq!(names(&folder.path().join("arraystore-report")), ["report.md", "results.jsonl"]);
+
+    let Line::Run(run) = &lines(folder.path())[0] else { panic!("the run comes first") };
+    assert_eq!((run.memory_requested_bytes, run.threads), (64 << 20, 1));
+    assert!(run.arguments.contains(&"300x20".to_owned()));
+    let trials = trials(folder.path());
+    assert_eq!(trials.len(), 2 * 2 * 6 * 2);
+    let mut kinds = HashSet::new();
+    for trial in &trials {
+        let name = format!("{} {} {}", trial.backend, trial.workload, trial.regime);
+        assert_eq!((trial.status, trial.samples.len()), (Status::Ok, 2), "{name}");
+        assert_eq!(trial.data.bytes_on_disk, Some(128 + 24_000));
+        let is_fill = trial.workload == "fill-columns";
+        for sample in &trial.samples {
+            assert!(sample.verified && sample.seconds > 0.0, "{name}");
+            assert_eq!(sample.durable_seconds.is_some(), is_fill, "{name}");
+            match (&*trial.regime, sample.resident_before) {
+                (_, None) => assert!(is_fill, "{name}"),
+                ("cold", Some(share)) => assert!(share < 0.01 && !is_fill, "{name}"),
+                (_, Some(share)) => assert!(share > 0.99 && !is_fill, "{name}"),
+            }
+            let other = if trial.backend == "memmap" { "seek" } else { "memmap" };
+            assert_eq!(sample.verified_through.as_deref(), is_fill.then_some(other), "{name}");
+            assert!(sample.peak_anonymous_bytes.unwrap() < (64 + 16) << 20, "{name}");
+        }
+        let summary = trial.summary.unwrap();
+        assert!(summary.low_seconds <= summary.median_seconds);
+        assert!(summary.median_seconds <= summary.high_seconds);
+        kinds.insert((name, trial.data.density.to_bits()));
+    }
+    assert_eq!(kinds.len(), trials.len(), "every trial once");
+}
+
+#[test]
+fn results_are_replaced_only_when_that_is_asked_for() {
+    let folder = folder();
+    let arguments =
+        "--shape 100x3 --backends seek --workloads scan --regimes warm --samples 1 --json";
+    let printed = compare(folder.path(), arguments).assert().success().get_output().clone();
+    let document: Value = serde_json::from_slice(&printed.stdout).unwrap();
+    assert_eq!(document.as_array().unwrap().len(), 3);
+    let before = fs::read(folder.path().join("arraystore-report/results.jsonl")).unwrap();
+    let refused = compare(folder.path(), arguments).assert().code(2).get_output().clone();
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("exists already") && told.contains("--force"), "{told}");
+    let results = folder.path().join("arraystore-report/results.jsonl");
+    assert_eq!(fs::read(&results).unwrap(), before);
+    compare(folder.path(), &format!("{arguments} --force --seed 5")).assert().success();
+    assert_ne!(fs::read(&results).unwrap(), before);
+    assert_eq!(names(&folder.path().join("arraystore-report")), ["report.md", "results.jsonl"]);
+}
+
+#[test]
+fn a_file_is_worked_on_as_it_is() {
+    let folder = folder();
+    let path = folder.path().join("some.npy");
+    let options = CreateOptions::new(arraystore::array::Shape::new(500, 7), "i16".parse().unwrap());
+    let mut store = create::<i16>(&path, &options).unwrap();
+    store
+        .fill_columns(&arraystore::store::Context::default(), &mut |column, out| {
+            for (row, value) in out.iter_mut().enumerate() {
+                *value = if row % 4 == 0 { (row * 7 + column) as i16 - 900 } else { 0 };
+            }
+            Ok(())
+        })
+        .unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let before = fs::read(&path).unwrap();
+    compare(folder.path(), "--input some.npy --backends memmap,seek --samples 1")
+        .assert()
+        .success();
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(names(folder.path()), ["arraystore-report", "some.npy"]);
+    let found = trials(folder.path());
+    assert_eq!(found.len(), 2 * 6 * 2);
+    for trial in &found {
+        assert_eq!(trial.status, Status::Ok, "{:?}", trial.reason);
+        assert_eq!(trial.data.source.as_deref(), Some("some.npy"));
+        assert_eq!((trial.data.shape, &*trial.data.dtype), ([500, 7], "i16"));
+        // Of 875 entries none is zero by chance: -900 + 7 row + column is where row = 128, column = 4.
+        assert_eq!(trial.data.density, 874.0 / 3500.0);
+    }
+
+    // The same bytes without a header, by a Fortran-order data file.
+    fs::write(folder.path().join("some.bin"), &before[128..]).unwrap();
+    let raw = "--input some.bin --shape 500x7 --dtype i16 --backends seek --samples 1 --out raw";
+    compare(folder.path(), raw).assert().success();
+    for wrong in [
+        "--input some.bin --out other",
+        "--input some.bin --shape 500x8 --dtype i16 --out other",
+        "--input some.npy --shape 500x7 --out other",
+        "--input some.npy --density 0.5 --out other",
+        "--input none.npy --out other",
+    ] {
+        let refused = compare(folder.path(), wrong).assert().code(2).get_output().clone();
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.starts_with("error: "), "{wrong}: {told}");
+    }
+    assert!(!folder.path().join("other").exists());
+}
+
+#[test]
+fn choices_that_make_no_sense_get_one_line() {
+    let folder = folder();
+    for (arguments, reason) in [
+        ("--backends mmap", "not a backend"),
+        ("--workloads sort", "not a workload"),
+        ("--regimes limited:160MiB", "not supported by this version"),
+        ("--regimes hot", "not a regime"),
+        ("--density 2", "density 2"),
+        ("--shape 0x5", "nothing to measure"),
+        ("--peers none.json", "none.json"),
+        ("--shape 1e9x1e6", "free"),
+        ("--data-dir missing", "missing"),
+    ] {
+        let refused = compare(folder.path(), arguments).assert().code(2).get_output().clone();
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.starts_with("error: ") && told.contains(reason), "{arguments}: {told}");
+        assert!(told.lines().filter(|line| !line.starts_with("hint: ")).count() == 1, "{told}");
+    }
+}
+
+#[test]
+fn ctrl_c_keeps_what_is_done_and_removes_the_data() {
+    let folder = folder();
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("arraystore"))
+        .current_dir(folder.path())
+        .args(["compare", "--shape", "20000x20", "--backends", "memmap,seek", "--samples", "50"])
+        .args(["--workloads", "extract-column,scan", "--regimes", "warm"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let results = folder.path().join("arraystore-report/results.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let enough = |text: String| text.lines().count() >= 3;
+    while !fs::read_to_string(&results).is_ok_and(enough) {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let trial_processes = children(child.id());
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("interrupted: ") && told.contains("are kept"), "{told}");
+    assert_eq!(names(folder.path()), ["arraystore-report"]);
+    assert_eq!(names(&folder.path().join("arraystore-report")), ["report.md", "results.jsonl"]);
+    let kept = trials(folder.path());
+    assert!((2..8).contains(&kept.len()), "{}", kept.len());
+    assert!(kept.iter().all(|trial| trial.status == Status::Ok && trial.samples.len() == 50));
+    for process in trial_processes {
+        assert!(!Path::new(&format!("/proc/{process}")).exists(), "trial {process} still runs");
+    }
+}
+
+/// The processes that `parent` started.
+fn children(parent: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    text.unwrap_or_default().split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
