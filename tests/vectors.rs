@@ -1,5 +1,6 @@
 //! The frozen formats against their test vectors in docs/vectors/: this crate's own code, an independent
-//! implementation of the documents' formulas in Python, and the NumPy peers' part in trial protocol v1.
+//! implementation of the documents' formulas in Python, and the part of this program and of the NumPy peers
+//! in trial protocol v1.
 //!
 //! Needs Python 3, and NumPy for the peers, and fails without. Where they cannot be had,
 //! `ARRAYSTORE_WITHOUT_PYTHON=1` leaves out what needs them.
@@ -200,6 +201,16 @@ fn a_vector_that_is_wrong_is_noticed() {
         let (content, printed) = python("vectors.py", &[folder.path()]);
         assert!(!content && printed.contains(", 1 disagree"), "{name}: {printed}");
     }
+}
+
+#[test]
+fn arraystore_trial_speaks_the_protocol_and_answers_rightly() {
+    if without_python() {
+        return;
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_arraystore"));
+    let (content, printed) = python("dialogue.py", &[program, Path::new("trial")]);
+    assert!(content && printed.contains(" steps as expected"), "{printed}");
 }
 
 #[test]
