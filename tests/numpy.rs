@@ -1,13 +1,14 @@
 //! What is written here, NumPy reads: files are made and tests/python/check_files.py loads them.
 //!
-//! Needs Python 3 with NumPy (and SciPy for sparse files) and fails without. Where they cannot be had,
-//! `ARRAYSTORE_WITHOUT_PYTHON=1` leaves these tests out.
+//! Needs Python 3 with NumPy and SciPy: see tests/python/mod.rs.
 #![cfg(feature = "program")]
+
+mod python;
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use arraystore::array::{Compression, DType, IndexWidth, Order, Shape};
 use arraystore::format::npy;
@@ -15,24 +16,17 @@ use arraystore::format::npz::{Checksums, NpzPlan, Part};
 use arraystore::format::raw::RawLayout;
 use serde_json::{Value, json};
 
-const CHECKER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/check_files.py");
-
-/// Whether Python was given up on purpose: without that, its absence is a failure.
-fn without_python() -> bool {
-    std::env::var_os("ARRAYSTORE_WITHOUT_PYTHON").is_some_and(|value| value == "1")
-}
-
 /// Lets NumPy and SciPy load the files and compare them with what is expected of each (see the
 /// checker's own description): whether all are as expected, and what it printed.
 fn verdict(expectations: &[Value]) -> (bool, String) {
-    let advice = "install Python 3 with numpy and scipy, or set ARRAYSTORE_WITHOUT_PYTHON=1";
-    let mut child = Command::new("python3")
-        .arg(CHECKER)
+    let mut checker =
+        python::script("check_files.py").expect("callers asked whether Python is there");
+    let mut child = checker
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("python3 does not start ({error}): {advice}"));
+        .unwrap();
     let input = serde_json::to_vec(expectations).unwrap();
     // A checker that dies before it reads breaks the pipe; its own words below say why.
     let _ = child.stdin.take().unwrap().write_all(&input);
@@ -40,7 +34,7 @@ fn verdict(expectations: &[Value]) -> (bool, String) {
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     let summary = format!("{} files checked", expectations.len());
-    assert!(stdout.contains(&summary), "the checker failed: {stdout}{stderr}\n{advice}");
+    assert!(stdout.contains(&summary), "the checker failed: {stdout}{stderr}");
     (output.status.success(), stdout)
 }
 
@@ -101,7 +95,7 @@ fn written(folder: &Path, dtype: DType, order: Order, shape: &[usize]) -> Value 
 
 #[test]
 fn npy_files_are_what_numpy_writes_itself() {
-    if without_python() {
+    if python::python().is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -124,7 +118,7 @@ fn npy_files_are_what_numpy_writes_itself() {
 
 #[test]
 fn raw_files_are_what_np_memmap_maps() {
-    if without_python() {
+    if python::python().is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -195,7 +189,7 @@ fn written_npz(folder: &Path, compression: Compression, dtype: DType, width: Ind
 
 #[test]
 fn npz_files_are_what_scipy_loads() {
-    if without_python() {
+    if python::python().is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -215,7 +209,7 @@ fn npz_files_are_what_scipy_loads() {
 /// sees an npz as the golden tests do.
 #[test]
 fn the_checker_reads_the_golden_files_as_the_manifest_does() {
-    if without_python() {
+    if python::python().is_none() {
         return;
     }
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -238,7 +232,7 @@ fn the_checker_reads_the_golden_files_as_the_manifest_does() {
 
 #[test]
 fn the_checker_notices_what_is_wrong() {
-    if without_python() {
+    if python::python().is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

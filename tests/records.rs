@@ -1,9 +1,10 @@
 //! docs/record-schema-v1.md, its vector, the checker in Python and the types in Rust say the same.
 #![cfg(feature = "program")]
 
+mod python;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use arraystore::record::{Line, read_lines};
 use serde_json::{Value, json};
@@ -17,19 +18,13 @@ fn vector() -> String {
 }
 
 /// Whether tests/python/records.py finds nothing in a file that holds `text`, and what it printed.
-/// None where Python was given up on purpose (see tests/numpy.rs).
+/// None where Python was given up on purpose (see tests/python/mod.rs).
 fn checked(text: &str) -> Option<(bool, String)> {
-    if std::env::var_os("ARRAYSTORE_WITHOUT_PYTHON").is_some_and(|value| value == "1") {
-        return None;
-    }
+    let mut checker = python::script("records.py")?;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("results.jsonl");
     fs::write(&path, text).unwrap();
-    let output = Command::new("python3")
-        .arg(file("tests/python/records.py"))
-        .arg(path)
-        .output()
-        .expect("python3 starts: install Python 3, or set ARRAYSTORE_WITHOUT_PYTHON=1");
+    let output = checker.arg(path).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(printed.contains("lines checked"), "the checker failed: {printed}{errors}");

@@ -2,13 +2,13 @@
 //! implementation of the documents' formulas in Python, and the part of this program and of the NumPy peers
 //! in trial protocol v1.
 //!
-//! Needs Python 3, and NumPy for the peers, and fails without. Where they cannot be had,
-//! `ARRAYSTORE_WITHOUT_PYTHON=1` leaves out what needs them.
+//! Needs Python 3, with NumPy for the peers: see tests/python/mod.rs.
 #![cfg(feature = "program")]
+
+mod python;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use arraystore::array::{Axis, DType, Digester, Selection, Shape};
 use arraystore::store::Context;
@@ -151,41 +151,22 @@ fn choice_of_rows_and_block() {
     }
 }
 
-/// Whether Python was given up on purpose: without that, its absence is a failure.
-fn without_python() -> bool {
-    std::env::var_os("ARRAYSTORE_WITHOUT_PYTHON").is_some_and(|value| value == "1")
-}
-
-/// Runs a script of tests/python: whether it was content, and what it printed.
-fn python(script: &str, arguments: &[&Path]) -> (bool, String) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new("python3")
-        .arg(root.join("tests/python").join(script))
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| {
-            panic!(
-                "python3 does not start ({error}): install it, or set ARRAYSTORE_WITHOUT_PYTHON=1"
-            )
-        });
+/// Runs a script of tests/python: whether it was content, and what it printed. None where Python was given up
+/// on purpose.
+fn checked(script: &str, arguments: &[&Path]) -> Option<(bool, String)> {
+    let output = python::script(script)?.args(arguments).output().unwrap();
     let printed = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
+    Some((output.status.success(), String::from_utf8_lossy(&printed).into_owned()))
 }
 
 #[test]
 fn the_documents_formulas_in_python_give_the_same_vectors() {
-    if without_python() {
-        return;
-    }
-    let (content, printed) = python("vectors.py", &[]);
+    let Some((content, printed)) = checked("vectors.py", &[]) else { return };
     assert!(content && printed.contains(" vectors checked, 0 disagree"), "{printed}");
 }
 
 #[test]
 fn a_vector_that_is_wrong_is_noticed() {
-    if without_python() {
-        return;
-    }
     for (name, right, wrong) in [
         ("digest-v1.json", r#""digest": ""#, r#""digest": "0"#),
         ("generated-v1.json", r#""bytes": ""#, r#""bytes": "00"#),
@@ -198,29 +179,24 @@ fn a_vector_that_is_wrong_is_noticed() {
             let text = if file == name { text.replacen(right, wrong, 1) } else { text };
             fs::write(folder.path().join(file), text).unwrap();
         }
-        let (content, printed) = python("vectors.py", &[folder.path()]);
+        let Some((content, printed)) = checked("vectors.py", &[folder.path()]) else { return };
         assert!(!content && printed.contains(", 1 disagree"), "{name}: {printed}");
     }
 }
 
 #[test]
 fn arraystore_trial_speaks_the_protocol_and_answers_rightly() {
-    if without_python() {
-        return;
-    }
-    let program = Path::new(env!("CARGO_BIN_EXE_arraystore"));
-    let (content, printed) = python("dialogue.py", &[program, Path::new("trial")]);
+    let arguments = [Path::new(env!("CARGO_BIN_EXE_arraystore")), Path::new("trial")];
+    let Some((content, printed)) = checked("dialogue.py", &arguments) else { return };
     assert!(content && printed.contains(" steps as expected"), "{printed}");
 }
 
 #[test]
 fn the_numpy_peers_speak_the_protocol_and_answer_rightly() {
-    if without_python() {
-        return;
-    }
+    let Some(python) = python::python() else { return };
     for peer in ["numpy_memmap.py", "numpy_expert.py"] {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(peer);
-        let (content, printed) = python("dialogue.py", &[Path::new("python3"), &program]);
+        let Some((content, printed)) = checked("dialogue.py", &[python, &program]) else { return };
         assert!(content && printed.contains(" steps as expected"), "{peer}: {printed}");
     }
 }

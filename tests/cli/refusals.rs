@@ -25,7 +25,10 @@ fn arguments_that_make_no_sense() {
         ("create b.npy --shape 3x3 --fill uniform --density nan", &["between 0 and 1"]),
         ("create b.npy --shape 3x3 --density 0.5", &["--fill uniform"]),
         ("create b.npy --shape 3x3 --seed -1", &["'-1'"]),
-        ("create b.npy --shape 4294967296x4294967296", &["b.npy", "more bytes than can be addressed"]),
+        (
+            "create b.npy --shape 4294967296x4294967296",
+            &["b.npy", "more bytes than can be addressed"],
+        ),
         ("create b.npy --shape 3x3 --memory 7foo", &["'7foo' is not a size", "160MiB"]),
         ("create b.npy --shape 3x3 --threads 0", &["--threads"]),
         ("extract a.npy --columns 4", &["a.npy", "--columns", "index 4", "length 4"]),
