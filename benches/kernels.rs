@@ -1,1 +1,3 @@
+//! The hot kernels, each alone.
+
 fn main() {}

@@ -1,1 +1,3 @@
+//! The workloads over every backend.
+
 fn main() {}

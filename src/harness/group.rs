@@ -170,11 +170,11 @@ impl Runner<'_> {
     ) -> Result<Entrant, Stop> {
         let layout = self.config.layout(contender);
         let ended = |status, reason: String| Err(Stop::Trial { status, reason, sample: None });
-        if let Contender::Peer(index) = contender {
-            if !self.config.peers[index].does(group.workload) {
-                let reason = "the peer's manifest does not name this workload".to_owned();
-                return ended(Status::Unsupported, reason);
-            }
+        if let Contender::Peer(index) = contender
+            && !self.config.peers[index].does(group.workload)
+        {
+            let reason = "the peer's manifest does not name this workload".to_owned();
+            return ended(Status::Unsupported, reason);
         }
         let path = if is_fill(group.workload) {
             self.folder.file(&format!("fill-{place}.{}", extension(layout)))

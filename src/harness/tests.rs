@@ -77,11 +77,11 @@ fn small(script: &str, workload: Workload, density: f64, folder: &Path) -> Confi
 }
 
 fn trials(outcome: &Outcome) -> Vec<&Trial> {
-    let trial = |line| match line {
-        &Line::Trial(ref trial) => Some(&**trial),
+    let trials = outcome.lines.iter().filter_map(|line| match line {
+        Line::Trial(trial) => Some(&**trial),
         Line::Run(_) => None,
-    };
-    outcome.lines.iter().filter_map(trial).collect()
+    });
+    trials.collect()
 }
 
 /// The one trial's record; all data files must be gone.
@@ -101,7 +101,7 @@ fn only_results_stay(folder: &Path, lines: usize) {
     };
     assert_eq!(names(folder), [folder.join("out")]);
     let results = folder.join("out").join(RESULTS);
-    assert_eq!(names(&folder.join("out")), [results.clone()]);
+    assert_eq!(names(&folder.join("out")), [&*results]);
     assert_eq!(std::fs::read_to_string(results).unwrap().lines().count(), lines);
 }
 
