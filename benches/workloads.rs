@@ -14,7 +14,7 @@ use arraystore::array::{Axis, DType, Order, Shape};
 use arraystore::harness::{Backend, serve};
 use arraystore::store::{ArrayStoreExt, Budget, Context, CreateOptions, Layout, create};
 use arraystore::workload::{AnswerKind, Generated, Workload};
-use criterion::{Criterion, Throughput};
+use criterion::{Criterion, SamplingMode, Throughput};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ fn main() {
     let mut criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(4))
         .configure_from_args();
     for density in DENSITIES {
         let data = Data::new(density);
@@ -41,6 +41,8 @@ fn main() {
 fn measure(criterion: &mut Criterion, workload: Workload, data: &Data) {
     let mut group = criterion.benchmark_group(format!("{workload}, density {}", data.density));
     group.throughput(Throughput::Bytes(workload.bytes_requested(SHAPE, DType::F32)));
+    // Samples of the same length: these are milliseconds and more, not loops.
+    group.sampling_mode(SamplingMode::Flat);
     for backend in Backend::ALL {
         group.bench_function(backend.id(), |bencher| {
             bencher.iter_custom(|samples| match workload.answer() {
