@@ -6,6 +6,7 @@
 //! them: it does not know how they are shown. Prints nothing; an [`Observer`] hears how far a run is.
 
 mod config;
+mod entrant;
 mod environment;
 mod folder;
 mod group;
@@ -18,6 +19,7 @@ mod protocol;
 mod regime;
 mod results;
 mod run;
+mod sample;
 mod space;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,159 @@
+//! Who enters a group of trials: one of this crate's backends, or a peer by its manifest.
+//!
+//! Owns what differs between the two: name and version, where files lie, what is supported, the command line, and
+//! what it means where the program cannot be started. Knows no sample and no answer.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::Peer;
+use super::config::{Config, Contender};
+use super::matrix::Matrix;
+use super::plan::Group;
+use super::process::TrialProcess;
+use super::protocol::{TrialRequest, WireAxis};
+use crate::error::Result;
+use crate::record::{self, Status};
+use crate::store::{Cancel, Layout};
+use crate::workload::{AnswerKind, Workload};
+
+/// One who enters, with all that the configuration says of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entrant<'a> {
+    config: &'a Config,
+    contender: Contender,
+}
+
+impl<'a> Entrant<'a> {
+    pub(super) fn new(config: &'a Config, contender: Contender) -> Self {
+        Self { config, contender }
+    }
+
+    fn peer(self) -> Option<&'a Peer> {
+        match self.contender {
+            Contender::Backend(_) => None,
+            Contender::Peer(index) => Some(&self.config.peers[index]),
+        }
+    }
+
+    /// The name in records.
+    pub(super) fn name(self) -> &'a str {
+        self.config.name(self.contender)
+    }
+
+    /// How its files lie.
+    pub(super) fn layout(self) -> Layout {
+        self.config.layout(self.contender)
+    }
+
+    /// Name and version out of those of all peers; none for a backend, whose version is the run's.
+    pub(super) fn version(self, peers: &[String]) -> Option<String> {
+        match self.contender {
+            Contender::Backend(_) => None,
+            Contender::Peer(index) => peers.get(index).cloned(),
+        }
+    }
+
+    /// Why it does not even begin with `workload`; none where it is to be asked.
+    pub(super) fn declines(self, workload: Workload) -> Option<&'static str> {
+        let declined = self.peer().is_some_and(|peer| !peer.does(workload));
+        declined.then_some("the peer's manifest does not name this workload")
+    }
+
+    /// What it is recorded as where its program cannot be started or does not get ready: a program that is not
+    /// installed is nobody's wrong answer.
+    pub(super) fn absent(self) -> Status {
+        match self.contender {
+            Contender::Backend(_) => Status::Failed,
+            Contender::Peer(_) => Status::Unavailable,
+        }
+    }
+
+    /// The program and its arguments, and the folder that it runs in: a peer's is its manifest's, a backend's
+    /// that of the data.
+    fn command<'d>(self, data: &'d Path) -> (&'d [OsString], &'d Path)
+    where
+        'a: 'd,
+    {
+        match self.peer() {
+            None => (&self.config.trial_command, data),
+            Some(peer) => (&peer.command, &peer.folder),
+        }
+    }
+
+    /// Starts its process; `data` is the folder of the data files.
+    ///
+    /// # Errors
+    /// Where the program cannot be started.
+    pub(super) fn start(self, data: &Path, cancel: &Cancel) -> Result<TrialProcess> {
+        let (command, folder) = self.command(data);
+        TrialProcess::start(command, folder, cancel.clone())
+    }
+
+    /// What it is asked to do with the file at `path`.
+    pub(super) fn request(
+        self,
+        group: &Group,
+        matrix: &Matrix,
+        path: &Path,
+        data: record::Data,
+    ) -> TrialRequest {
+        let Self { config, .. } = self;
+        let selection = group.workload.selection(matrix.shape, config.seed);
+        let (rows, columns) = selection.map_or((None, None), |selection| {
+            (WireAxis::of(&selection.rows), WireAxis::of(&selection.cols))
+        });
+        let fills = group.workload.answer() == AnswerKind::File;
+        TrialRequest {
+            data,
+            backend: self.name().to_owned(),
+            workload: group.workload.id().to_owned(),
+            regime: group.regime.id().to_owned(),
+            path: path.to_owned(),
+            seed: config.seed,
+            memory: config.budget.effective_bytes(),
+            threads: config.threads,
+            input: matrix.columns().filter(|_| fills).map(Path::to_owned),
+            rows,
+            columns,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Backend;
+    use super::super::testing::config;
+    use super::*;
+    use crate::array::{Compression, Order};
+
+    #[test]
+    fn backends_and_peers_differ_in_what_is_theirs_only() {
+        let mut config = config();
+        config.trial_command = vec!["arraystore".into(), "trial".into()];
+        config.peers.push(Peer {
+            name: "scipy".to_owned(),
+            version: Vec::new(),
+            command: vec!["python3".into(), "scipy.py".into()],
+            tuning: String::new(),
+            layout: Layout::Sparse(Compression::Csc),
+            workloads: Some(vec![Workload::Scan]),
+            folder: "peers".into(),
+        });
+        let (data, versions) = (Path::new("data"), ["scipy 1".to_owned()]);
+
+        let backend = Entrant::new(&config, Contender::Backend(Backend::Seek));
+        assert_eq!((backend.name(), backend.layout()), ("seek", Layout::Dense(Order::C)));
+        assert_eq!(backend.command(data), (&config.trial_command[..], data));
+        assert!(Workload::ALL.into_iter().all(|workload| backend.declines(workload).is_none()));
+        assert_eq!((backend.version(&versions), backend.absent()), (None, Status::Failed));
+
+        let peer = Entrant::new(&config, Contender::Peer(0));
+        assert_eq!((peer.name(), peer.layout()), ("scipy", Layout::Sparse(Compression::Csc)));
+        assert_eq!(peer.command(data), (&config.peers[0].command[..], Path::new("peers")));
+        assert_eq!(peer.declines(Workload::Scan), None);
+        assert!(peer.declines(Workload::FillColumns).is_some_and(|why| why.contains("manifest")));
+        assert_eq!(peer.version(&versions).as_deref(), Some("scipy 1"));
+        assert_eq!(peer.absent(), Status::Unavailable);
+    }
+}

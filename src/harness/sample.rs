@@ -1,0 +1,191 @@
+//! One sample of a trial under way: the regime is set up and proved, the work is done and watched, its answer
+//! checked.
+//!
+//! Owns what a sample needs of a [`Runner`], and why a trial may go no further. Knows neither who comes next nor
+//! how records are kept.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::config::{Contender, Regime};
+use super::group::{Afterwards, Runner};
+use super::observe::{Observation, check_way};
+use super::plan::Group;
+use super::process::TrialProcess;
+use super::protocol::{Reply, Request};
+use super::verify::{Checker, Found};
+use super::{folder, regime, values_path};
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::{self, Sample, Status};
+use crate::store::Layout;
+use crate::workload::{AnswerKind, Workload};
+
+/// How long a trial may be silent beside what its data need.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A disk that moves fewer bytes a second is waited for in vain.
+const SLOW_BYTES_PER_SECOND: u64 = 4 << 20;
+
+/// The file that answers are left in.
+const ANSWER: &str = "answer";
+
+/// A trial under way.
+pub(super) struct Entry {
+    pub contender: Contender,
+    pub layout: Layout,
+    pub process: TrialProcess,
+    /// The file that is read or made.
+    pub path: PathBuf,
+    /// Anonymous memory when it was ready.
+    pub baseline: Option<u64>,
+    pub record: record::Trial,
+}
+
+/// Why a trial goes no further.
+pub(super) enum Stop {
+    /// The whole run goes no further.
+    Run(Error),
+    /// Only this trial, with the sample that was wrong, if one was taken.
+    Trial { status: Status, reason: String, sample: Option<Box<Sample>> },
+}
+
+impl Stop {
+    pub(super) fn failed(reason: impl Into<String>) -> Self {
+        Self::Trial { status: Status::Failed, reason: reason.into(), sample: None }
+    }
+}
+
+/// What goes wrong in a trial is the trial's failure; a wish to stop is not.
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Cancelled => Self::Run(error),
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl Runner<'_> {
+    /// Takes one sample: sets the regime up, lets it be done, watches, and checks the answer.
+    pub(super) fn take(
+        &mut self,
+        group: &Group,
+        entry: &mut Entry,
+        round: usize,
+        afterwards: Afterwards,
+    ) -> Result<Sample, Stop> {
+        let resident_before = self.prepare(group, entry)?;
+        let (go, silence) = (round as u32 + 1, self.silence());
+        let observation = Observation::begin(entry.process.id(), self.folder.path());
+        let reply = entry.process.ask(&Request::Go { go }, silence);
+        let observed = observation.end();
+        let done = match reply? {
+            Reply::Done(done) => done,
+            other => return Err(unexpected(&other)),
+        };
+        let mut sample = observed.sample(done, entry.baseline).map_err(Stop::failed)?;
+        sample.resident_before = resident_before;
+
+        let answer = self.folder.file(ANSWER);
+        let with_values = round == 0 && group.workload.answer() == AnswerKind::Sums;
+        let request = Request::Answer { answer: answer.clone(), values: with_values };
+        match entry.process.ask(&request, silence)? {
+            Reply::Answered(true) => {}
+            other => return Err(unexpected(&other)),
+        }
+        let found = self.check(group, entry, &answer, with_values)?;
+        folder::remove(&answer)?;
+        folder::remove(&values_path(&answer))?;
+        if is_fill(group.workload) {
+            entry.record.data.bytes_on_disk = length(&entry.path);
+            match (afterwards, &found.wrong) {
+                (Afterwards::Keep, None) => self.files.adopt(entry.layout, &entry.path)?,
+                _ => folder::remove(&entry.path)?,
+            }
+        }
+        sample.digest = found.digest.map(|digest| digest.to_string());
+        sample.verified_through = found.through;
+        sample.verified = found.wrong.is_none();
+        let way = check_way(entry.contender, group.workload, &sample, entry.record.bytes_requested);
+        match found.wrong.or(way.err()) {
+            None => Ok(sample),
+            Some(reason) => {
+                let sample = Some(Box::new(sample));
+                Err(Stop::Trial { status: Status::Failed, reason, sample })
+            }
+        }
+    }
+
+    /// Brings the page cache into the state that the regime asks for: the resident share of the input, none for
+    /// a fill.
+    fn prepare(&self, group: &Group, entry: &Entry) -> Result<Option<f64>, Stop> {
+        if !is_fill(group.workload) {
+            let share = regime::establish(group.regime, &entry.path);
+            return share.map(Some).map_err(|reason| Stop::Trial {
+                status: Status::Unavailable,
+                reason,
+                sample: None,
+            });
+        }
+        folder::remove(&entry.path)?;
+        if let Some(columns) = self.matrix.columns() {
+            // What is filled with is read while the clock stands; resident, it moves no byte of the device.
+            regime::establish(Regime::Warm, columns).map_err(Stop::failed)?;
+        }
+        Ok(None)
+    }
+
+    /// Removes what a trial that failed may have left.
+    pub(super) fn clear(&self, group: &Group, entry: &Entry) {
+        let answer = self.folder.file(ANSWER);
+        let fill = is_fill(group.workload).then(|| entry.path.clone());
+        for path in [values_path(&answer), answer].into_iter().chain(fill) {
+            // What stays goes with the folder.
+            let _ = folder::remove(&path);
+        }
+    }
+
+    fn check(
+        &self,
+        group: &Group,
+        entry: &Entry,
+        answer: &Path,
+        with_values: bool,
+    ) -> Result<Found> {
+        let checker = Checker { matrix: self.matrix, context: self.context };
+        match group.workload.selection(self.matrix.shape, self.config.seed) {
+            Some(selection) => {
+                let shape = selection.shape(self.matrix.shape)?;
+                checker.values(group.workload, shape, answer)
+            }
+            None if is_fill(group.workload) => {
+                checker.file(entry.contender, entry.layout, &entry.path, answer)
+            }
+            None => checker.sums(answer, with_values),
+        }
+    }
+
+    /// How long a reply is waited for.
+    pub(super) fn silence(&self) -> Duration {
+        self.config.silence.unwrap_or_else(|| {
+            let bytes = self.matrix.shape.dense_bytes(self.matrix.dtype.item_size());
+            let bytes = bytes.unwrap_or(usize::MAX) as u64;
+            SILENCE + Duration::from_secs(bytes / SLOW_BYTES_PER_SECOND)
+        })
+    }
+}
+
+/// Whether a file is made, rather than read.
+pub(super) fn is_fill(workload: Workload) -> bool {
+    workload.answer() == AnswerKind::File
+}
+
+/// Bytes of the file at `path`, if there is one.
+pub(super) fn length(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|metadata| metadata.len())
+}
+
+/// What follows from a reply that was not asked for.
+pub(super) fn unexpected(reply: &Reply) -> Stop {
+    Stop::failed(format!("an answer out of turn: {reply:?}"))
+}
