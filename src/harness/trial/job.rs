@@ -1,0 +1,183 @@
+//! The work of a trial: a request understood, and the workload done over a backend on the clock.
+//!
+//! Owns what is inside the timing and what is not. Knows neither the dialogue nor how an answer is left.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::config::Backend;
+use super::super::protocol::{Done, TrialRequest};
+use super::answer::Answer;
+use crate::array::{DType, Order, Selection, Shape};
+use crate::error::{Error, ErrorKind, Result};
+use crate::measure::Stopwatch;
+use crate::store::{
+    self, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, OpenOptions, RawLayout,
+    TileOrder,
+};
+use crate::sys::{Existing, Mode};
+use crate::workload::{AnswerKind, Generated, Source, Value, Workload, column_sums, extract};
+
+/// A trial request, understood.
+#[derive(Debug)]
+pub(super) struct Job {
+    request: TrialRequest,
+    backend: Backend,
+    workload: Workload,
+    shape: Shape,
+    pub dtype: DType,
+    order: Order,
+    selection: Selection,
+    context: Context,
+}
+
+impl Job {
+    /// What `request` asks for.
+    ///
+    /// # Errors
+    /// Where this crate does not do it, or it makes no sense.
+    pub(super) fn new(request: TrialRequest) -> Result<Self> {
+        let [rows, cols] = request.data.shape;
+        let shape = Shape::new(rows, cols);
+        let selection = request.selection();
+        selection.shape(shape)?;
+        let context = Context::new(Budget::new(request.memory)).with_threads(request.threads);
+        Ok(Self {
+            backend: request.backend.parse()?,
+            workload: request.workload.parse()?,
+            shape,
+            dtype: request.data.dtype.parse()?,
+            order: request.data.order.as_deref().map_or(Ok(Order::C), str::parse)?,
+            selection,
+            context,
+            request,
+        })
+    }
+
+    /// One execution of the workload, on the clock from opening to closing.
+    pub(super) fn work<T: Value>(&self) -> Result<(Done, Answer<T>)> {
+        match self.workload.answer() {
+            AnswerKind::File => self.fill(),
+            AnswerKind::Values => {
+                self.read(|store| extract(store, &self.selection).map(Answer::Values))
+            }
+            AnswerKind::Sums => self.read(|store| {
+                column_sums(store, self.tile_order(), &self.context).map(Answer::Sums)
+            }),
+        }
+    }
+
+    fn fill<T: Value>(&self) -> Result<(Done, Answer<T>)> {
+        let source = self.source::<T>()?;
+        let last = self.shape.cols.saturating_sub(1);
+        let mut column = Vec::new();
+        let options = CreateOptions {
+            shape: self.shape,
+            dtype: T::DTYPE,
+            layout: self.backend.layout(self.order),
+            io: self.backend.io(),
+            existing: Existing::Refuse,
+            file_shape: None,
+            context: self.context.clone(),
+        };
+        let mut watch = Stopwatch::start();
+        let mut store = store::create::<T>(&self.request.path, &options)?;
+        store.fill_columns(&self.context, &mut |index, out| {
+            watch.standing(|| {
+                source.column(index, out)?;
+                if index == last {
+                    column = out.to_vec();
+                }
+                Ok(())
+            })
+        })?;
+        let filled = watch.elapsed();
+        store.sync()?;
+        drop(store);
+        let done = watch.elapsed();
+        let reply = Done {
+            seconds: done.as_secs_f64(),
+            durable_seconds: Some((done - filled).as_secs_f64()),
+            stood_seconds: Some(watch.stood().as_secs_f64()),
+            ..Done::default()
+        };
+        Ok((reply, Answer::Column(column)))
+    }
+
+    fn read<T: Value>(
+        &self,
+        work: impl FnOnce(&dyn ArrayStore<Elem = T>) -> Result<Answer<T>>,
+    ) -> Result<(Done, Answer<T>)> {
+        let watch = Stopwatch::start();
+        let store = self.open::<T>()?;
+        let answer = work(&*store)?;
+        drop(store);
+        Ok((done(watch.elapsed()), answer))
+    }
+
+    fn open<T: Value>(&self) -> Result<Box<dyn ArrayStore<Elem = T>>> {
+        let options = OpenOptions {
+            io: self.backend.io(),
+            context: self.context.clone(),
+            ..OpenOptions::default()
+        };
+        let store = store::open::<T>(&self.request.path, &options)?;
+        let (found, layout) = (store.spec(), self.backend.layout(self.order));
+        if (found.shape, found.layout) == (self.shape, layout) {
+            return Ok(store);
+        }
+        let reason = format!(
+            "holds {} {} where {} {layout} is needed",
+            found.shape, found.layout, self.shape
+        );
+        Err(Error::new(ErrorKind::ShapeMismatch, "open", reason).at(&self.request.path))
+    }
+
+    fn tile_order(&self) -> TileOrder {
+        match self.workload {
+            Workload::ExtractColumns => TileOrder::Columns,
+            _ => TileOrder::Any,
+        }
+    }
+
+    /// Where the values of a fill come from.
+    fn source<T: Value>(&self) -> Result<Source<T>> {
+        let data = &self.request.data;
+        Ok(match &self.request.input {
+            Some(path) => {
+                let options =
+                    OpenOptions { context: self.context.clone(), ..OpenOptions::default() };
+                Source::Input(store::open::<T>(path, &options)?)
+            }
+            None => Source::Generated(Generated {
+                seed: self.request.seed,
+                shape: self.shape,
+                dtype: self.dtype,
+                density: data.density,
+            }),
+        })
+    }
+
+    /// Leaves every value, column after column, at `path`.
+    pub(super) fn write_values<T: Value>(&self, path: &Path) -> Result<()> {
+        let at = |error| Error::io("write", error).at(path);
+        let bytes = self.shape.dense_bytes(size_of::<T>())? as u64;
+        File::create(path).and_then(|file| file.set_len(bytes)).map_err(at)?;
+        let layout =
+            RawLayout { dtype: T::DTYPE, shape: self.shape, order: Order::Fortran, offset: 0 };
+        let options = OpenOptions {
+            mode: Mode::ReadWrite,
+            raw: Some(layout),
+            context: self.context.clone(),
+            ..OpenOptions::default()
+        };
+        let mut values = store::open::<T>(path, &options)?;
+        // Not synced: the answer is read once, from the page cache, and removed.
+        store::copy(&*self.open::<T>()?, &mut *values, &self.context)
+    }
+}
+
+fn done(elapsed: Duration) -> Done {
+    Done { seconds: elapsed.as_secs_f64(), ..Done::default() }
+}
