@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Place, golden};
+use super::{Place, Ran, golden};
 
 #[test]
 fn arguments_that_make_no_sense() {
@@ -47,7 +47,13 @@ fn arguments_that_make_no_sense() {
         ("extract a.npy --out b.npz", &["b.npz", ".npy, .csv or text"]),
         ("extract a.npy --out b.npy --format csv", &["b.npy", "text"]),
         ("extract a.npy --memory 1", &["budget"]),
-        ("digest a.npy --memory 0", &["budget"]),
+        ("digest a.npy --backend seek --memory 0", &["a.npy", "budget"]),
+        ("verify a.npy", &["<OTHER>"]),
+        ("info a.npy b.npy", &["'b.npy'"]),
+        ("extract a.npy --threads 1000000", &["--threads", "1..=1024"]),
+        ("extract a.npy --io sideways", &["'sideways'", "--io"]),
+        ("convert a.npy b.npy --order", &["--order"]),
+        ("trial --frob", &["'--frob'"]),
         ("completions tcsh", &["'tcsh'"]),
     ] {
         place.refuses(arguments, words);
@@ -134,18 +140,76 @@ fn every_bad_golden_file_is_refused_by_name() {
     for path in golden("npy-bad") {
         let path = path.display().to_string();
         let file = path.rsplit('/').next().unwrap();
-        for command in ["digest", "extract", "convert"] {
-            let out = if command == "convert" { "b.npy" } else { "" };
-            place.refuses(&format!("{command} {path} {out}"), &[file]);
+        for command in [
+            "digest FILE",
+            "extract FILE",
+            "extract FILE --backend seek",
+            "verify FILE FILE",
+            "convert FILE b.npy",
+        ] {
+            place.refuses(&command.replace("FILE", &path), &[file]);
         }
     }
     assert_eq!(place.names(), [""; 0]);
+}
+
+/// What is wrong with a file is said, and without reading a byte of its data.
+#[test]
+fn bad_files_are_refused_for_what_is_wrong_with_them() {
+    let place = Place::new();
+    for (name, words) in [
+        ("empty", &["truncated", "after 0 of 8 bytes"][..]),
+        ("truncated-magic", &["truncated", "after 4 of 8 bytes"]),
+        ("truncated-header", &["truncated", "ends inside its header"]),
+        ("truncated-data", &["truncated", "175 of the 176 bytes"]),
+        ("no-data", &["truncated", "48 are missing"]),
+        ("over-long", &["over-long", "177 bytes", "176"]),
+        ("shape-exceeds-file", &["truncated", "400000000000086 bytes"]),
+        ("overflow-items", &["more bytes than can be addressed"]),
+        ("overflow-bytes", &["more bytes than can be addressed"]),
+        ("overflow-beside-zero", &["more bytes than can be addressed"]),
+        ("length-2-64", &["does not fit in 64 bits"]),
+        ("length-negative", &["negative length"]),
+        ("header-length", &["4294967295 bytes long", "65536"]),
+        ("bomb-descr", &["structured dtype"]),
+        ("bomb-order", &["True or False expected"]),
+        ("bomb-shape", &["a length expected"]),
+        ("bomb-text", &["a key expected"]),
+        ("code", &["'{' expected"]),
+        ("magic", &["not an npy file"]),
+        ("zip", &["not an npy file"]),
+        ("version-0-1", &["npy version 0.1 is not known"]),
+        ("version-9-0", &["npy version 9.0 is not known"]),
+        ("dtype-object", &["object dtype"]),
+        ("dtype-bytes", &["string dtype"]),
+        ("dtype-text", &["string dtype"]),
+        ("dtype-structured", &["structured dtype"]),
+        ("dtype-structured-nested", &["structured dtype"]),
+        ("dtype-datetime", &["datetime dtype"]),
+        ("dtype-longdouble", &["extended-precision dtype"]),
+        ("descr-unknown", &["'<f3' is not a dtype"]),
+    ] {
+        let file = format!("{name}.npy");
+        let bad = golden("npy-bad").into_iter().find(|path| path.ends_with(&file)).unwrap();
+        fs::copy(bad, place.path(&file)).unwrap();
+        let line = place.refuses(&format!("info {file}"), words);
+        assert!(line.starts_with(&format!("error: {file}: ")), "{line}");
+        // A bad file is no target either.
+        place.refuses(&format!("assign {file} --from {file}"), words);
+    }
+    // A name cannot make two lines of one.
+    fs::copy(place.path("empty.npy"), place.path("two\nlines.npy")).unwrap();
+    for name in ["two\nlines.npy", "none\nat all.npy"] {
+        let mut command = place.command("info");
+        Ran::of(command.arg(name)).must_be_refusal(name, &[&name.replace('\n', " ")]);
+    }
 }
 
 #[test]
 fn raw_files_that_are_not_what_is_said() {
     let place = Place::new();
     fs::write(place.path("raw"), [0; 50]).unwrap();
+    fs::write(place.path("empty"), "").unwrap();
     for (arguments, words) in [
         ("info raw", &["raw", "--shape and --dtype"][..]),
         ("info raw --shape 3x4", &["raw", "needs --dtype"]),
@@ -155,11 +219,18 @@ fn raw_files_that_are_not_what_is_said() {
         ("info raw --shape 3x4 --dtype f32 --offset 99", &["raw", "50"]),
         ("info raw --shape 3x4 --dtype f32 --offset 18446744073709551615", &["raw"]),
         ("info raw --shape 9999999999x9999999999 --dtype f32", &["raw"]),
+        ("info raw --shape 0x4 --dtype f32", &["raw", "50"]),
+        ("extract raw --shape 4x3 --dtype f32 --order f", &["raw", "50 bytes", "48"]),
+        ("digest raw --shape 7x1 --dtype f64", &["raw", "50 bytes", "56"]),
+        ("info none --shape 3x4 --dtype f32", &["none", "No such file"]),
+        ("info empty --shape 3x4 --dtype f32", &["empty", "0 bytes", "48"]),
         ("convert raw b.npy", &["raw", "shape"]),
     ] {
         place.refuses(arguments, words);
     }
     place.does("info raw --shape 3x4 --dtype f32 --offset 2");
+    place.does("info empty --shape 0x4 --dtype f32");
+    assert_eq!(place.names(), ["empty", "raw"]);
 }
 
 #[test]
@@ -177,5 +248,25 @@ fn values_that_do_not_fit_change_nothing() {
     ] {
         place.refuses(arguments, words);
     }
+    place.refuses("assign a.npy --from a.npy", &["a.npy", "in use by this process"]);
     assert_eq!(fs::read(place.path("a.npy")).unwrap(), before);
+}
+
+/// The trial protocol's other side: what it says on stdout is the harness's, the one line on stderr is people's.
+#[test]
+fn a_trial_that_hears_nonsense_ends_in_one_line() {
+    let place = Place::new();
+    for (said, words) in [
+        ("hello\n", "'hello'"),
+        ("{\"trial\"", "'{\"trial\"'"),
+        ("{\"go\":1}\n", "out of turn"),
+        ("\n", "not a message"),
+    ] {
+        fs::write(place.path("said"), said).unwrap();
+        let heard = fs::File::open(place.path("said")).unwrap();
+        let ran = Ran::of(place.command("trial").stdin(heard));
+        ran.must_be_refusal(said, &[words]);
+        assert!(ran.stdout.starts_with("{\"failed\":") && ran.stdout.lines().count() == 1);
+    }
+    place.does("trial");
 }
