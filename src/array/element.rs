@@ -34,10 +34,19 @@ impl From<bool> for Bool {
     }
 }
 
+/// The bits of an element, whatever they mean.
+pub trait Bits: Pod + Default + Debug + PartialEq + Send + Sync {}
+
+impl<W: Pod + Default + Debug + PartialEq + Send + Sync> Bits for W {}
+
 /// A type that a matrix can hold. Sealed: the types are those of [`DType`].
 pub trait Element: Pod + Default + Debug + PartialEq + Send + Sync + sealed::Sealed {
     /// The type's name at run time.
     const DTYPE: DType;
+
+    /// A word of the same size and alignment: code that moves elements and only asks whether they are zero is
+    /// made once for each size, not for each type.
+    type Bits: Bits;
 
     /// The sum of duplicate entries of a sparse matrix, as SciPy makes it: wrapping for integers, *or*
     /// for booleans.
@@ -65,10 +74,11 @@ mod sealed {
 }
 
 macro_rules! integer {
-    ($($T:ty => $dtype:ident),*) => {$(
+    ($($T:ty => $dtype:ident as $bits:ty),*) => {$(
         impl sealed::Sealed for $T {}
         impl Element for $T {
             const DTYPE: DType = DType::$dtype;
+            type Bits = $bits;
             fn sum(self, other: Self) -> Self { self.wrapping_add(other) }
             fn to_number(self) -> Number { Number::Integer(i128::from(self)) }
             fn from_number(number: Number) -> Self { number.to_integer() as $T }
@@ -76,13 +86,17 @@ macro_rules! integer {
         }
     )*};
 }
-integer!(i8 => I8, i16 => I16, i32 => I32, i64 => I64, u8 => U8, u16 => U16, u32 => U32, u64 => U64);
+integer!(
+    i8 => I8 as u8, i16 => I16 as u16, i32 => I32 as u32, i64 => I64 as u64,
+    u8 => U8 as u8, u16 => U16 as u16, u32 => U32 as u32, u64 => U64 as u64
+);
 
 macro_rules! real {
-    ($($T:ty => $dtype:ident, $to:expr, $from:expr);*) => {$(
+    ($($T:ty => $dtype:ident as $bits:ty, $to:expr, $from:expr);*) => {$(
         impl sealed::Sealed for $T {}
         impl Element for $T {
             const DTYPE: DType = DType::$dtype;
+            type Bits = $bits;
             fn sum(self, other: Self) -> Self { self + other }
             fn to_number(self) -> Number { Number::Real($to(self)) }
             fn from_number(number: Number) -> Self { $from(number) }
@@ -91,19 +105,20 @@ macro_rules! real {
     )*};
 }
 real!(
-    f16 => F16, f16::to_f64, |number: Number| f16::from_f64(number.to_real());
-    f32 => F32, f64::from, |number| match number {
+    f16 => F16 as u16, f16::to_f64, |number: Number| f16::from_f64(number.to_real());
+    f32 => F32 as u32, f64::from, |number| match number {
         Number::Integer(value) => value as f32, // by way of f64 it would be rounded twice
         other => other.to_real() as f32,
     };
-    f64 => F64, |value| value, |number: Number| number.to_real()
+    f64 => F64 as u64, |value| value, |number: Number| number.to_real()
 );
 
 macro_rules! complex {
-    ($($T:ty => $dtype:ident),*) => {$(
+    ($($T:ty => $dtype:ident as $bits:ty),*) => {$(
         impl sealed::Sealed for Complex<$T> {}
         impl Element for Complex<$T> {
             const DTYPE: DType = DType::$dtype;
+            type Bits = [$bits; 2];
             fn sum(self, other: Self) -> Self { self + other }
             fn to_number(self) -> Number { Number::Complex(f64::from(self.re), f64::from(self.im)) }
             fn from_number(number: Number) -> Self {
@@ -114,11 +129,12 @@ macro_rules! complex {
         }
     )*};
 }
-complex!(f32 => Complex64, f64 => Complex128);
+complex!(f32 => Complex64 as u32, f64 => Complex128 as u64);
 
 impl sealed::Sealed for Bool {}
 impl Element for Bool {
     const DTYPE: DType = DType::Bool;
+    type Bits = u8;
 
     fn sum(self, other: Self) -> Self {
         Self::new(self.is_true() || other.is_true())

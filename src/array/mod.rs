@@ -15,7 +15,7 @@ pub use cast::Number;
 pub use compression::{Compression, IndexWidth};
 pub use digest::{Digest, Digester};
 pub use dtype::DType;
-pub use element::{Bool, Element};
+pub use element::{Bits, Bool, Element};
 pub use select::{Axis, AxisExpr, Picks, Selection};
 pub use shape::{Order, Shape};
 

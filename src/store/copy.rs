@@ -6,9 +6,9 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use super::{
     AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Tile,
-    TileOrder, Values,
+    TileOrder, TileWriter, Values,
 };
-use crate::array::{Compression, Element, Number, Order};
+use crate::array::{Compression, Element, Number, Order, Selection};
 use crate::error::Result;
 use crate::with_store;
 
@@ -137,17 +137,17 @@ fn tile_numbers<T: Element>(
 /// Where tiles go.
 enum Sink<'a, T: Element> {
     /// Any tile, written where it belongs.
-    Cells(&'a mut dyn ArrayStore<Elem = T>, &'a Context),
+    Tiles(Box<dyn TileWriter<Elem = T> + 'a>),
     /// Tiles of whole columns.
     Columns(Box<dyn ColumnWriter<Elem = T> + 'a>),
 }
 
 impl<'a, T: Element> Sink<'a, T> {
-    fn new(to: &'a mut dyn ArrayStore<Elem = T>, route: &'a Route) -> Result<Self> {
+    fn new(to: &'a mut dyn ArrayStore<Elem = T>, route: &Route) -> Result<Self> {
         Ok(if route.columns {
             Self::Columns(to.column_writer(&route.writing)?)
         } else {
-            Self::Cells(to, &route.writing)
+            Self::Tiles(to.tile_writer(&route.writing)?)
         })
     }
 
@@ -171,13 +171,13 @@ impl<'a, T: Element> Sink<'a, T> {
     fn finish(self) -> Result<()> {
         match self {
             Self::Columns(writer) => writer.finish(),
-            Self::Cells(..) => Ok(()),
+            Self::Tiles(writer) => writer.finish(),
         }
     }
 
     fn put(&mut self, tile: &Tile<'_, T>) -> Result<()> {
         match self {
-            Self::Cells(store, context) => store.write_tile(tile, context),
+            Self::Tiles(writer) => writer.write(tile),
             Self::Columns(writer) => {
                 tile.for_each_dense(Axis(1), PART_BYTES, &mut |_, cols, block| {
                     writer.write(cols.start, block)
@@ -242,12 +242,19 @@ impl<T: Element> Tile<'_, T> {
     }
 }
 
-/// Writes a tile as dense blocks: what stores do that have no better way.
-pub(super) fn write_tile_dense<T: Element, S: ArrayStore<Elem = T> + ?Sized>(
-    store: &mut S,
-    tile: &Tile<'_, T>,
-) -> Result<()> {
-    tile.for_each_dense(Axis(0), PART_BYTES, &mut |rows, cols, block| {
-        store.write(&crate::array::Selection::block(rows, cols), block)
-    })
+/// Writes tiles as dense blocks: what stores do that take cells in place.
+pub(super) struct DenseTiles<'a, S>(pub &'a mut S);
+
+impl<S: ArrayStore> TileWriter for DenseTiles<'_, S> {
+    type Elem = S::Elem;
+
+    fn write(&mut self, tile: &Tile<'_, S::Elem>) -> Result<()> {
+        tile.for_each_dense(Axis(0), PART_BYTES, &mut |rows, cols, block| {
+            self.0.write(&Selection::block(rows, cols), block)
+        })
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
 }

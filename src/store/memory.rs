@@ -2,9 +2,10 @@
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis as NdAxis, s};
 
+use super::copy::DenseTiles;
 use super::{
     Access, ArrayStore, Capabilities, ColumnWriter, Context, Layout, Plan, Spec, Stats, Step,
-    StepKind, Tile, TileOrder, Values, check_columns, check_shape,
+    StepKind, Tile, TileOrder, TileWriter, Values, check_columns, check_shape,
 };
 use crate::array::{Element, Order, Selection, Shape};
 use crate::error::Result;
@@ -99,6 +100,13 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
         _context: &Context,
     ) -> Result<Box<dyn ColumnWriter<Elem = T> + 'a>> {
         Ok(Box::new(MemoryColumns(self)))
+    }
+
+    fn tile_writer<'a>(
+        &'a mut self,
+        _context: &Context,
+    ) -> Result<Box<dyn TileWriter<Elem = T> + 'a>> {
+        Ok(Box::new(DenseTiles(self)))
     }
 
     fn sync(&mut self) -> Result<()> {

@@ -14,7 +14,6 @@ mod open;
 mod plan;
 mod reader;
 mod sparse;
-
 mod spec;
 mod stage;
 mod tile;
@@ -29,9 +28,10 @@ pub use dense::{DenseStore, MappedArray};
 pub use memory::MemoryStore;
 pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
+pub use sparse::{SparseStore, SparseView};
 pub use spec::{Capabilities, Layout, Spec, Stats};
 pub use tile::{Compressed, Indices, Tile, Values};
-pub use traits::{ArrayStore, ArrayStoreExt, ColumnSource, ColumnWriter};
+pub use traits::{ArrayStore, ArrayStoreExt, ColumnSource, ColumnWriter, TileWriter};
 pub use verify::{Difference, compare};
 
 use crate::array::Shape;

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::array::{Compression, Element};
+use crate::array::{Compression, Element, Shape};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A block of rows × columns, shown during a visit.
 #[derive(Debug, Clone)]
@@ -86,6 +87,27 @@ impl<T: Element> Compressed<'_, T> {
 }
 
 impl<T: Element> Tile<'_, T> {
+    /// Checks that the tile lies within a matrix of `shape` and holds as many elements as it covers.
+    pub(super) fn check(&self, shape: Shape) -> Result<()> {
+        if self.rows.end > shape.rows || self.cols.end > shape.cols {
+            let reason =
+                format!("rows {:?} and columns {:?} do not fit in {shape}", self.rows, self.cols);
+            return Err(Error::new(ErrorKind::OutOfBounds, "write tile", reason));
+        }
+        match &self.values {
+            Values::Dense(block) => {
+                super::check_shape(block.dim(), (self.rows.len(), self.cols.len()))
+            }
+            Values::Sparse(block) => {
+                let along = match block.compression {
+                    Compression::Csr => &self.rows,
+                    Compression::Csc => &self.cols,
+                };
+                super::check_shape((block.lines(), 0), (along.len(), 0))
+            }
+        }
+    }
+
     /// Copies the tile, zeros included, into `out`, whose shape must be the tile's.
     ///
     /// # Panics

@@ -40,15 +40,6 @@ pub trait ArrayStore: Debug + Send + Sync {
     /// Where the selection or shape does not fit, the store is read-only, or writing fails.
     fn write(&mut self, selection: &Selection, values: ArrayView2<'_, Self::Elem>) -> Result<()>;
 
-    /// Sets the cells that a tile covers: [`ArrayStore::write`] for what a visit showed. A sparse store
-    /// takes a sparse tile's entries without making it dense.
-    ///
-    /// # Errors
-    /// As [`ArrayStore::write`].
-    fn write_tile(&mut self, tile: &Tile<'_, Self::Elem>, _context: &Context) -> Result<()> {
-        super::copy::write_tile_dense(self, tile)
-    }
-
     /// Shows every cell to `visitor` exactly once, in tiles that the context's budget holds.
     ///
     /// # Errors
@@ -68,6 +59,16 @@ pub trait ArrayStore: Debug + Send + Sync {
         &'a mut self,
         context: &Context,
     ) -> Result<Box<dyn ColumnWriter<Elem = Self::Elem> + 'a>>;
+
+    /// Begins to write tiles in bulk, as a visit shows them, within the context's budget. A sparse store takes
+    /// a sparse tile's entries without making it dense.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::column_writer`].
+    fn tile_writer<'a>(
+        &'a mut self,
+        context: &Context,
+    ) -> Result<Box<dyn TileWriter<Elem = Self::Elem> + 'a>>;
 
     /// Makes everything written durable on the device, and only then returns `Ok`.
     ///
@@ -97,6 +98,26 @@ pub trait ColumnWriter {
     /// # Errors
     /// Where a column does not fit or writing fails.
     fn write(&mut self, first: usize, columns: ArrayView2<'_, Self::Elem>) -> Result<()>;
+
+    /// Brings everything into place. Durable only after [`ArrayStore::sync`].
+    ///
+    /// # Errors
+    /// Where writing fails or the context is cancelled.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Takes tiles in any order, and brings them into place within a budget.
+///
+/// As [`ColumnWriter`]: cells given twice keep what came last, cells not given stay as they are.
+pub trait TileWriter {
+    /// The element type.
+    type Elem: Element;
+
+    /// Sets the cells that the tile covers.
+    ///
+    /// # Errors
+    /// Where the tile does not fit or writing fails.
+    fn write(&mut self, tile: &Tile<'_, Self::Elem>) -> Result<()>;
 
     /// Brings everything into place. Durable only after [`ArrayStore::sync`].
     ///

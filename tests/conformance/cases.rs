@@ -14,7 +14,11 @@ const SHAPE: Shape = Shape::new(60, 37);
 pub fn sample(shape: Shape, seed: usize) -> Array2<f32> {
     Array2::from_shape_fn((shape.rows, shape.cols), |(i, j)| {
         let value = i * shape.cols + j;
-        if (value * 7 + i + seed) % 3 == 0 { 0.0 } else { (value + seed * 10_000) as f32 + 0.5 }
+        if (value * 7 + i + seed).is_multiple_of(3) {
+            0.0
+        } else {
+            (value + seed * 10_000) as f32 + 0.5
+        }
     })
 }
 

@@ -23,9 +23,10 @@ use self::columns::{ColumnPlan, StagedColumns, StraightColumns};
 use self::engine::Engine;
 use self::geometry::Geometry;
 use self::kernel::BlockOrder;
+use super::copy::DenseTiles;
 use super::{
     Access, ArrayStore, Capabilities, ColumnWriter, Context, Layout, Plan, Spec, Stats, Tile,
-    TileOrder, check_shape,
+    TileOrder, TileWriter, check_shape,
 };
 use crate::array::{Element, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -332,6 +333,14 @@ impl<T: Element> ArrayStore for DenseStore<T> {
                 Box::new(StagedColumns::new(&mut self.engine, medium, context)?)
             }
         })
+    }
+
+    fn tile_writer<'a>(
+        &'a mut self,
+        _context: &Context,
+    ) -> Result<Box<dyn TileWriter<Elem = T> + 'a>> {
+        self.check_writable()?;
+        Ok(Box::new(DenseTiles(self)))
     }
 
     fn sync(&mut self) -> Result<()> {

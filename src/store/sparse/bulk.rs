@@ -1,0 +1,419 @@
+//! Writing in bulk: lines and lines of the other axis, in any order, into a new file within the budget.
+//!
+//! Lines that come in order go straight to the new file, between them what the file held before. Lines out of
+//! order wait to be put in order, and those of the other axis (columns of CSR, rows of CSC) wait to be turned.
+//! What is written is seen by the store once it is finished, and has its name once the store is synced.
+
+use std::ops::Range;
+
+use super::Engine;
+use super::base::window_bytes;
+use super::builder::{Builder, most_entries};
+use super::ints::{Ints, with_indices};
+use super::overlay::{LogPlace, Overlay, Set};
+use super::stage::{Part, Stage, stage_memory};
+use super::turn::Turned;
+use super::window::{Block, Reader};
+use crate::array::Bits;
+use crate::error::Result;
+use crate::store::{Context, Indices};
+
+/// What is being written.
+#[derive(Debug)]
+enum Way {
+    Nothing,
+    Straight(Builder),
+    OutOfOrder(Stage),
+    Across(Stage),
+}
+
+/// Writes in bulk to an engine.
+#[derive(Debug)]
+pub(super) struct Bulk<'a, W> {
+    engine: &'a mut Engine<W>,
+    context: Context,
+    way: Way,
+}
+
+impl<'a, W: Bits> Bulk<'a, W> {
+    pub(super) fn new(engine: &'a mut Engine<W>, context: &Context) -> Self {
+        Self { engine, context: context.clone(), way: Way::Nothing }
+    }
+
+    /// Writes the whole line `line`, whose values these are.
+    pub(super) fn put_line(&mut self, line: usize, values: &[W]) -> Result<()> {
+        let length = self.engine.facts.length();
+        let zero = W::default();
+        let step = usize::try_from(window_bytes(&self.context)).unwrap_or(usize::MAX)
+            / (8 + size_of::<W>());
+        let count = values.iter().filter(|&&value| value != zero).count();
+        let _memory = self.context.reserve((step.min(count) * (8 + size_of::<W>())) as u64)?;
+        let mut indices = Ints::new(length);
+        let mut kept = Vec::with_capacity(step.min(count));
+        if count > step && self.is_in_order(line) {
+            // A long line goes straight to the file, piece by piece.
+            self.begin_straight(line, count as u64)?;
+            let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
+            for (part, piece) in values.chunks(step).enumerate() {
+                indices.clear();
+                kept.clear();
+                for (k, &value) in piece.iter().enumerate().filter(|&(_, &value)| value != zero) {
+                    indices.push(part * step + k);
+                    kept.push(value);
+                }
+                builder.push_part(indices.view(), &kept, &self.context)?;
+            }
+            return builder.end_line();
+        }
+        for (position, &value) in values.iter().enumerate().filter(|&(_, &value)| value != zero) {
+            indices.push(position);
+            kept.push(value);
+        }
+        self.put_lines(line, &[0, kept.len()], indices.view(), &kept)
+    }
+
+    /// Writes whole lines from `first` on.
+    pub(super) fn put_lines(
+        &mut self,
+        first: usize,
+        offsets: &[usize],
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        if offsets.len() < 2 {
+            return Ok(());
+        }
+        if self.is_in_order(first) {
+            self.begin_straight(first, values.len() as u64 / (offsets.len() as u64 - 1))?;
+            let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
+            return builder.push(offsets, indices, values, &self.context);
+        }
+        for line in 0..offsets.len() - 1 {
+            let range = offsets[line]..offsets[line + 1];
+            let stage = self.stage(false)?;
+            let mut own = Ints::new(stage.length());
+            let view = own_width(indices.part(range.clone()), &mut own);
+            stage.put_entries(first + line, view, &values[range])?;
+        }
+        Ok(())
+    }
+
+    /// Writes the whole line `index` of the other axis, whose values these are.
+    pub(super) fn put_across(&mut self, index: usize, values: &[W]) -> Result<()> {
+        self.stage(true)?.put_dense(index, values)
+    }
+
+    /// Writes whole lines of the other axis from `first` on, of these entries.
+    pub(super) fn put_across_entries(
+        &mut self,
+        first: usize,
+        offsets: &[usize],
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        for (line, range) in offsets.windows(2).enumerate() {
+            let range = range[0]..range[1];
+            let stage = self.stage(true)?;
+            let mut own = Ints::new(stage.length());
+            let view = own_width(indices.part(range.clone()), &mut own);
+            stage.put_entries(first + line, view, &values[range])?;
+        }
+        Ok(())
+    }
+
+    /// Writes some cells, after everything that came before.
+    pub(super) fn put_cells(
+        &mut self,
+        lines: Set,
+        positions: Set,
+        value: &dyn Fn(usize, usize) -> W,
+    ) -> Result<()> {
+        self.finish()?;
+        self.engine.write(lines, positions, value, &self.context)
+    }
+
+    /// Brings everything into place.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.way, Way::Nothing) {
+            Way::Nothing => Ok(()),
+            Way::Straight(mut builder) => {
+                let rest = builder.lines()..self.engine.facts.lines();
+                copy_lines(self.engine, rest, &mut builder, &self.context)?;
+                self.engine.replace(builder.finish()?)
+            }
+            Way::OutOfOrder(stage) => self.put_in_order(&stage),
+            Way::Across(stage) => self.turn(&stage),
+        }
+    }
+
+    /// Whether `line` can go straight to the file, or begin to.
+    fn is_in_order(&self, line: usize) -> bool {
+        match &self.way {
+            Way::Nothing => true,
+            Way::Straight(builder) => line >= builder.lines(),
+            Way::OutOfOrder(_) => false,
+            Way::Across(_) => true,
+        }
+    }
+
+    /// Sees to it that the next line that goes to the new file is `line`; as many entries as `entries` are
+    /// expected in each that follows.
+    fn begin_straight(&mut self, line: usize, entries: u64) -> Result<()> {
+        if !matches!(self.way, Way::Straight(_)) {
+            self.finish()?;
+            let lines = self.engine.facts.lines() as u64;
+            let others = self.engine.base.entries() + self.engine.overlay.entries();
+            let expected = entries.saturating_mul(lines - line as u64).max(others);
+            self.way = Way::Straight(self.engine.builder(expected)?);
+        }
+        let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
+        copy_lines(self.engine, builder.lines()..line, builder, &self.context)
+    }
+
+    /// The stage for lines out of order, or for those of the other axis.
+    fn stage(&mut self, across: bool) -> Result<&mut Stage> {
+        let fits = match &self.way {
+            Way::OutOfOrder(stage) => !across && !stage.is_full(),
+            Way::Across(stage) => across && !stage.is_full(),
+            _ => false,
+        };
+        if !fits {
+            self.finish()?;
+            let facts = self.engine.facts;
+            let length = if across { facts.lines() } else { facts.length() };
+            let memory = stage_memory(&self.context)?;
+            let target = self.engine.target();
+            let stage = Stage::new(length, facts.dtype.item_size(), target, memory)?;
+            self.way = if across { Way::Across(stage) } else { Way::OutOfOrder(stage) };
+        }
+        match &mut self.way {
+            Way::OutOfOrder(stage) | Way::Across(stage) => Ok(stage),
+            _ => unreachable!("it was just begun"),
+        }
+    }
+
+    /// Writes the file anew, staged lines in the place of what they were.
+    fn put_in_order(&mut self, stage: &Stage) -> Result<()> {
+        let facts = self.engine.facts;
+        let expected = stage.entries() + self.engine.base.entries() + self.engine.overlay.entries();
+        let mut builder = self.engine.builder(expected)?;
+        let step = usize::try_from(window_bytes(&self.context)).unwrap_or(usize::MAX)
+            / (8 + size_of::<W>()).max(1);
+        let _memory = self.context.reserve((step * (8 + size_of::<W>())) as u64)?;
+        let mut buffer = Vec::new();
+        for (line, stored) in stage.iter() {
+            copy_lines(self.engine, builder.lines()..line, &mut builder, &self.context)?;
+            let mut position = 0;
+            // Parts of positions that hold at most as many entries as the memory has room for.
+            loop {
+                let mut part = position..facts.length();
+                while stage.count(&stored, &part)? > step && part.len() > 1 {
+                    part.end = part.start + part.len() / 2;
+                }
+                buffer.resize(stage.logged_bytes(&stored, &part)?.div_ceil(8), 0u64);
+                let mut room = bytemuck::cast_slice_mut(&mut buffer);
+                if let Part::Entries(indices, values) =
+                    stage.part::<W>(&stored, &part, &mut room)?
+                {
+                    builder.push_part(indices, values, &self.context)?;
+                }
+                position = part.end;
+                if position == facts.length() {
+                    break;
+                }
+            }
+            builder.end_line()?;
+        }
+        let rest = builder.lines()..facts.lines();
+        copy_lines(self.engine, rest, &mut builder, &self.context)?;
+        self.engine.replace(builder.finish()?)
+    }
+
+    /// Writes the file anew, block of lines by block, each put together from all staged lines of the other
+    /// axis.
+    fn turn(&mut self, stage: &Stage) -> Result<()> {
+        let facts = self.engine.facts;
+        let is_alone = self.engine.base.entries() == 0 && self.engine.overlay.is_empty();
+        let others = self.engine.base.entries() + self.engine.overlay.entries();
+        let expected = (stage.entries() + others).min(most_entries(facts));
+        let mut builder = self.engine.builder(expected)?;
+        let room = window_bytes(&self.context);
+        let memory = self.context.reserve(room * 2)?;
+        let entry = (Ints::width(facts.length()).bytes() + size_of::<W>()) as u64;
+        let average = stage.entries().div_ceil(facts.lines().max(1) as u64).max(1);
+        let expected_lines = (room / (entry * average + 16)).max(1);
+        let mut turned = Turned::new(facts.length());
+        let mut buffer: Vec<u64> = Vec::new();
+        let mut reader = if is_alone {
+            None
+        } else {
+            // What the file holds is merged line by line.
+            Some(self.context.rest(&self.context.share(1, 4)))
+        };
+        let mut line = 0;
+        while line < facts.lines() {
+            let mut lines = line..facts.lines().min(line + expected_lines as usize);
+            let logged = loop {
+                let (mut logged, mut entries) = (0, 0);
+                for (_, stored) in stage.iter() {
+                    logged += stage.logged_bytes(&stored, &lines)?;
+                    entries += stage.count(&stored, &lines)?;
+                }
+                let bytes = entries as u64 * entry + lines.len() as u64 * 8;
+                if lines.len() == 1 || (bytes <= room && logged as u64 <= room) {
+                    break logged;
+                }
+                lines.end = lines.start + lines.len() / 2;
+            };
+            buffer.resize(logged.div_ceil(8), 0);
+            let mut rest: &mut [u8] = bytemuck::cast_slice_mut(&mut buffer);
+            let mut parts = Vec::with_capacity(stage.indices().len());
+            for (index, stored) in stage.iter() {
+                parts.push((index, stage.part::<W>(&stored, &lines, &mut rest)?));
+            }
+            turned.make(lines.clone(), &parts, &self.context);
+            match &mut reader {
+                None => {
+                    builder.push(
+                        &turned.offsets,
+                        turned.indices.view(),
+                        &turned.values,
+                        &self.context,
+                    )?;
+                }
+                Some(context) => {
+                    let covered = |position: usize| {
+                        parts.binary_search_by_key(&position, |part| part.0).is_ok()
+                    };
+                    merge_turned(self.engine, &lines, &turned, &covered, &mut builder, context)?;
+                }
+            }
+            let bytes = turned.values.len() as u64 * entry;
+            self.context.advance(bytes)?;
+            line = lines.end;
+        }
+        drop(memory);
+        self.engine.replace(builder.finish()?)
+    }
+}
+
+/// `indices` as wide as `own` is: as they are, or copied.
+fn own_width<'a>(indices: Indices<'a>, own: &'a mut Ints) -> Indices<'a> {
+    match (indices, &*own) {
+        (Indices::I32(_), Ints::I32(_)) | (Indices::I64(_), Ints::I64(_)) => indices,
+        _ => {
+            own.extend(indices, 0);
+            own.view()
+        }
+    }
+}
+
+/// Appends lines as they are.
+pub(super) fn copy_lines<W: Bits>(
+    engine: &Engine<W>,
+    lines: Range<usize>,
+    builder: &mut Builder,
+    context: &Context,
+) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let length = engine.facts.length();
+    let mut show = |block: &Block<'_, W>| {
+        context.advance(size_of_val(block.values) as u64)?;
+        if block.positions == (0..length) {
+            return builder.push(block.offsets, block.indices, block.values, context);
+        }
+        builder.push_part(block.indices, block.values, context)?;
+        if block.positions.end == length { builder.end_line() } else { Ok(()) }
+    };
+    Reader::new(engine, context)?.each(lines, &mut show)
+}
+
+/// Appends lines: what the file holds where no staged line covers it, and what was turned.
+fn merge_turned<W: Bits>(
+    engine: &Engine<W>,
+    lines: &Range<usize>,
+    turned: &Turned<W>,
+    covered: &dyn Fn(usize) -> bool,
+    builder: &mut Builder,
+    context: &Context,
+) -> Result<()> {
+    let length = engine.facts.length();
+    let own = turned.indices.view();
+    let (mut indices, mut values) = (Ints::new(length), Vec::new());
+    let mut show = |block: &Block<'_, W>| {
+        for (k, line) in block.lines.clone().enumerate() {
+            let all = turned.offsets[line - lines.start]..turned.offsets[line - lines.start + 1];
+            let new = own.part(all.clone());
+            let part = all.start + new.below(block.positions.start)
+                ..all.start + new.below(block.positions.end);
+            let mut next = part.clone();
+            indices.clear();
+            values.clear();
+            let old = block.offsets[k]..block.offsets[k + 1];
+            with_indices!(block.indices.part(old.clone()), list => {
+                for (at, &value) in list.iter().zip(&block.values[old]) {
+                    let position = super::ints::Int::position(*at);
+                    while next.start < next.end && own.at(next.start) < position {
+                        indices.push(own.at(next.start));
+                        values.push(turned.values[next.start]);
+                        next.start += 1;
+                    }
+                    if !covered(position) {
+                        indices.push(position);
+                        values.push(value);
+                    }
+                }
+            });
+            indices.extend(own.part(next.clone()), 0);
+            values.extend_from_slice(&turned.values[next]);
+            builder.push_part(indices.view(), &values, context)?;
+            if block.positions.end == length {
+                builder.end_line()?;
+            }
+        }
+        Ok(())
+    };
+    Reader::new(engine, context)?.each(lines.clone(), &mut show)
+}
+
+impl<W: Bits> Engine<W> {
+    /// Covers `lines` × `positions` with values, in layers that the budget holds.
+    pub(super) fn write(
+        &mut self,
+        lines: Set,
+        positions: Set,
+        value: &dyn Fn(usize, usize) -> W,
+        context: &Context,
+    ) -> Result<()> {
+        let most = Overlay::<W>::layer_cells(context);
+        let wide = most.min(positions.len()).max(1);
+        let high = (most / wide).max(1);
+        for l in (0..lines.len()).step_by(high) {
+            let these = l..lines.len().min(l + high);
+            for p in (0..positions.len()).step_by(wide) {
+                let part = p..positions.len().min(p + wide);
+                let log = LogPlace { medium: &self.medium, near: &self.path };
+                self.overlay.write(
+                    lines.part(these.clone()),
+                    positions.part(part),
+                    &|i, j| value(l + i, p + j),
+                    context,
+                    &log,
+                )?;
+            }
+        }
+        if self.overlay.is_deep() { self.fold(context) } else { Ok(()) }
+    }
+
+    /// Merges what was written into a new file.
+    pub(super) fn fold(&mut self, context: &Context) -> Result<()> {
+        if self.overlay.is_empty() {
+            return Ok(());
+        }
+        let mut builder = self.builder(self.base.entries() + self.overlay.entries())?;
+        copy_lines(self, 0..self.facts.lines(), &mut builder, context)?;
+        self.replace(builder.finish()?)
+    }
+}

@@ -1,0 +1,157 @@
+//! Positions of entries in memory: of 32 bits wherever a line is short enough, else of 64.
+
+use crate::array::IndexWidth;
+use crate::store::Indices;
+
+/// A list of positions, as wide as the length of a line needs.
+#[derive(Debug, Clone)]
+pub(super) enum Ints {
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+}
+
+/// Runs an expression with a name bound to the slice inside an [`Indices`].
+macro_rules! with_indices {
+    ($indices:expr, $slice:ident => $body:expr) => {
+        match $indices {
+            $crate::store::Indices::I32($slice) => $body,
+            $crate::store::Indices::I64($slice) => $body,
+        }
+    };
+}
+pub(super) use with_indices;
+
+/// An integer that positions are kept in.
+pub(super) trait Int: bytemuck::Pod + Ord + Send + Sync {
+    /// The position; a negative one becomes one beyond any line.
+    fn position(self) -> usize;
+    fn of(position: usize) -> Self;
+}
+
+impl Int for i32 {
+    #[inline]
+    fn position(self) -> usize {
+        self as isize as usize
+    }
+
+    #[inline]
+    fn of(position: usize) -> Self {
+        position as i32
+    }
+}
+
+impl Int for i64 {
+    #[inline]
+    fn position(self) -> usize {
+        self as usize
+    }
+
+    #[inline]
+    fn of(position: usize) -> Self {
+        position as i64
+    }
+}
+
+impl Ints {
+    /// No positions, of lines of `length`.
+    pub(super) fn new(length: usize) -> Self {
+        match Self::width(length) {
+            IndexWidth::I32 => Self::I32(Vec::new()),
+            IndexWidth::I64 => Self::I64(Vec::new()),
+        }
+    }
+
+    /// How wide positions in lines of `length` are in memory.
+    pub(super) fn width(length: usize) -> IndexWidth {
+        if i32::try_from(length).is_ok() { IndexWidth::I32 } else { IndexWidth::I64 }
+    }
+
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::I32(list) => list.clear(),
+            Self::I64(list) => list.clear(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, position: usize) {
+        match self {
+            Self::I32(list) => list.push(i32::of(position)),
+            Self::I64(list) => list.push(i64::of(position)),
+        }
+    }
+
+    pub(super) fn resize(&mut self, len: usize) {
+        match self {
+            Self::I32(list) => list.resize(len, 0),
+            Self::I64(list) => list.resize(len, 0),
+        }
+    }
+
+    /// Appends `indices`, each less `shift`.
+    pub(super) fn extend(&mut self, indices: Indices<'_>, shift: usize) {
+        with_indices!(indices, list => {
+            let shifted = list.iter().map(|index| index.position() - shift);
+            match self {
+                Self::I32(to) => to.extend(shifted.map(i32::of)),
+                Self::I64(to) => to.extend(shifted.map(i64::of)),
+            }
+        });
+    }
+
+    pub(super) fn view(&self) -> Indices<'_> {
+        match self {
+            Self::I32(list) => Indices::I32(list),
+            Self::I64(list) => Indices::I64(list),
+        }
+    }
+}
+
+impl<'a> Indices<'a> {
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        with_indices!(self, list => list.len())
+    }
+
+    /// Those of the entries in `range`.
+    pub(super) fn part(&self, range: std::ops::Range<usize>) -> Indices<'a> {
+        match self {
+            Self::I32(list) => Self::I32(&list[range]),
+            Self::I64(list) => Self::I64(&list[range]),
+        }
+    }
+
+    /// How many of them, which rise, are below `position`.
+    pub(super) fn below(&self, position: usize) -> usize {
+        with_indices!(self, list => list.partition_point(|index| index.position() < position))
+    }
+
+    /// As bytes, in the width that they have.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        match self {
+            Self::I32(list) => bytemuck::must_cast_slice(list),
+            Self::I64(list) => bytemuck::must_cast_slice(list),
+        }
+    }
+}
+
+/// Whether every position is larger than the one before and below `length`.
+pub(super) fn rises(indices: Indices<'_>, length: usize) -> bool {
+    with_indices!(indices, list => match list {
+        [] => true,
+        // Compared without a branch in each: the compiler makes vectors of it. A negative position
+        // that is not the first one falls; the first one is looked at.
+        [first, .., last] => {
+            let falls = list.windows(2).fold(false, |falls, pair| falls | (pair[0] >= pair[1]));
+            !falls && first.position() < length && last.position() < length
+        }
+        [one] => one.position() < length,
+    })
+}
+
+/// Whether every position is below `length`, in whatever order.
+pub(super) fn in_range(indices: Indices<'_>, length: usize) -> bool {
+    with_indices!(indices, list => {
+        !list.iter().fold(false, |out, index| out | (index.position() >= length))
+    })
+}

@@ -1,0 +1,376 @@
+//! Sparse matrices in `.npz` files: the entries that are not zero, compressed along rows (CSR) or columns
+//! (CSC).
+//!
+//! A thin typed layer ([`SparseStore`]) over an engine that works by the bits of elements and by lines (the
+//! axis that is compressed) × positions. A file that is stored and aligned is used in place; others are copied
+//! out first. Opening reads `indptr` only; indices are checked wherever they are used. What is written lies
+//! over the file, in memory and a scratch file, until `sync` merges both into a new file, which takes the old
+//! one's place whole.
+
+mod base;
+mod builder;
+mod bulk;
+mod gather;
+mod ints;
+mod overlay;
+mod plan;
+mod stage;
+mod turn;
+mod views;
+mod visit;
+mod window;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
+
+pub use views::SparseView;
+
+use self::base::{Base, Facts};
+use self::builder::{Builder, Target};
+use self::gather::Cells;
+use self::overlay::{Overlay, Set};
+use self::visit::Shown;
+use self::write::SparseWriter;
+use super::reader::DeviceReader;
+use super::{
+    Access, ArrayStore, Capabilities, ColumnWriter, Compressed, Context, Layout, Plan, Spec, Stats,
+    Tile, TileOrder, TileWriter, Values, check_shape,
+};
+use crate::array::{Bits, Compression, Element, Picks, Selection, Shape};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::npz::{NpzLayout, read_layout};
+use crate::sys::{Device, DeviceKind, Existing, LockPolicy, Medium, Mode};
+
+/// A sparse matrix in a file.
+#[derive(Debug)]
+pub struct SparseStore<T: Element> {
+    engine: Engine<T::Bits>,
+    spec: Spec,
+}
+
+/// What the store does, by the bits of its elements.
+#[derive(Debug)]
+struct Engine<W> {
+    facts: Facts,
+    base: Base,
+    overlay: Overlay<W>,
+    medium: Arc<dyn Medium>,
+    path: PathBuf,
+    mode: Mode,
+    /// What to do where the name is taken, at the next sync.
+    existing: Existing,
+    /// A new file's device, until the first entries are written to it.
+    fresh: Option<Box<dyn Device>>,
+    /// The file under the name, while `base` is a newer one that has not got it yet: it carries the lock.
+    named: Option<Box<dyn Device>>,
+    /// Whether `base` is the file under the name.
+    is_named: bool,
+    stats: Stats,
+    /// The sum of duplicates.
+    sum: fn(W, W) -> W,
+    context: Context,
+}
+
+/// What the sparse file on `device` holds, by its headers.
+pub(super) fn sparse_spec(device: &dyn Device) -> Result<Spec> {
+    Ok(spec_of(&layout_of(device)?))
+}
+
+fn layout_of(device: &dyn Device) -> Result<NpzLayout> {
+    read_layout(DeviceReader::new(device)).map_err(|error| match device.path() {
+        Some(path) => error.at(path),
+        None => error,
+    })
+}
+
+fn spec_of(layout: &NpzLayout) -> Spec {
+    Spec {
+        shape: layout.shape,
+        dtype: layout.dtype,
+        layout: Layout::Sparse(layout.compression),
+        file_shape: None,
+    }
+}
+
+impl<T: Element> SparseStore<T> {
+    /// Opens the file at `path` for `mode`.
+    ///
+    /// # Errors
+    /// As [`SparseStore::from_device`], and where the file cannot be opened or is locked.
+    pub fn open(path: impl AsRef<Path>, mode: Mode, context: &Context) -> Result<Self> {
+        let medium = super::Io::Mapped.medium();
+        let device = medium.open(path.as_ref(), mode, LockPolicy::Enforce)?;
+        Self::from_device(device, medium, mode, context)
+    }
+
+    /// The matrix in the file on `device`, opened for `mode`. Reads headers and `indptr`; a compressed file is
+    /// read when its entries are first asked for.
+    ///
+    /// # Errors
+    /// Where the file is none that `scipy.sparse.save_npz` writes for CSR or CSC, or holds another type
+    /// ([`ErrorKind::DtypeMismatch`]).
+    pub fn from_device(
+        device: Box<dyn Device>,
+        medium: Arc<dyn Medium>,
+        mode: Mode,
+        context: &Context,
+    ) -> Result<Self> {
+        let layout = layout_of(&*device)?;
+        let spec = spec_of(&layout);
+        let path = device.path().map(PathBuf::from).unwrap_or_default();
+        if layout.dtype != T::DTYPE {
+            let reason = format!("holds {}, not {}", layout.dtype, T::DTYPE);
+            return Err(Error::new(ErrorKind::DtypeMismatch, "open", reason).at(&path));
+        }
+        let stats = Stats { bytes_on_disk: device.len(), stored: layout.entries() };
+        let facts =
+            Facts { compression: layout.compression, shape: layout.shape, dtype: layout.dtype };
+        let base = Base::open(device, layout, Arc::clone(&medium))?;
+        let engine = Engine {
+            facts,
+            base,
+            overlay: Overlay::new(),
+            medium,
+            path,
+            mode,
+            existing: Existing::Replace,
+            fresh: None,
+            named: None,
+            is_named: true,
+            stats,
+            sum: sum_bits::<T>,
+            context: context.clone(),
+        };
+        Ok(Self { engine, spec })
+    }
+
+    /// A new file of zeros, which appears under `path` at the first [`ArrayStore::sync`].
+    ///
+    /// # Errors
+    /// Where the shape is too large, or the file exists and `existing` refuses that.
+    pub fn create(
+        medium: Arc<dyn Medium>,
+        path: &Path,
+        shape: Shape,
+        compression: Compression,
+        existing: Existing,
+        context: &Context,
+    ) -> Result<Self> {
+        let facts = Facts { compression, shape, dtype: T::DTYPE };
+        let fresh = medium.create(path, 0, existing)?;
+        let engine = Engine {
+            facts,
+            base: Base::empty(facts.lines(), size_of::<T>()),
+            overlay: Overlay::new(),
+            medium,
+            path: path.to_owned(),
+            mode: Mode::ReadWrite,
+            existing,
+            fresh: Some(fresh),
+            named: None,
+            is_named: false,
+            stats: Stats { bytes_on_disk: 0, stored: 0 },
+            sum: sum_bits::<T>,
+            context: context.clone(),
+        };
+        let layout = Layout::Sparse(compression);
+        Ok(Self { engine, spec: Spec { shape, dtype: T::DTYPE, layout, file_shape: None } })
+    }
+
+    /// Reads every entry and checks it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] where an index is out of range or a value is none of its type; else as reading.
+    pub fn check(&self, context: &Context) -> Result<()> {
+        self.engine.visit_along(&mut |_| Ok(()), context)
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if self.engine.mode != Mode::Read {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::ReadOnly, "write", "opened for reading only");
+        Err(error.at(&self.engine.path))
+    }
+
+    /// Reads into an array that lies contiguous in either order.
+    fn read_contiguous(
+        &self,
+        rows: Picks<'_>,
+        cols: Picks<'_>,
+        out: ArrayViewMut2<'_, T>,
+    ) -> Result<()> {
+        let (row_stride, col_stride) =
+            if out.is_standard_layout() { (cols.len(), 1) } else { (1, rows.len()) };
+        let (line_stride, position_stride) = self.engine.split(row_stride, col_stride);
+        let (lines, positions) = self.engine.split(rows, cols);
+        let values = out.into_slice_memory_order().expect("the caller found it contiguous");
+        let cells = bytemuck::cast_slice_mut(values);
+        let mut out = Cells { cells, line_stride, position_stride };
+        self.engine.read(lines, positions, &mut out, &self.engine.context)
+    }
+}
+
+fn sum_bits<T: Element>(one: T::Bits, other: T::Bits) -> T::Bits {
+    bytemuck::cast(bytemuck::cast::<_, T>(one).sum(bytemuck::cast(other)))
+}
+
+impl<T: Element> ArrayStore for SparseStore<T> {
+    type Elem = T;
+
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let Engine { medium, mode, base, .. } = &self.engine;
+        let kind = medium.kind();
+        Capabilities {
+            write: *mode != Mode::Read,
+            in_place: false,
+            mapped: kind == DeviceKind::Mapped && base.is_in_place(),
+            sparse: true,
+            durable: *mode == Mode::ReadWrite && kind != DeviceKind::Memory,
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        self.engine.stats
+    }
+
+    fn read(&self, selection: &Selection, mut out: ArrayViewMut2<'_, T>) -> Result<()> {
+        let (rows, cols) = selection.resolve(self.spec.shape)?;
+        check_shape(out.dim(), (rows.len(), cols.len()))?;
+        if out.is_standard_layout() || out.t().is_standard_layout() {
+            return self.read_contiguous(rows, cols, out);
+        }
+        // Block by block of whole lines, so that none is read twice.
+        const BLOCK_BYTES: u64 = 4 << 20;
+        let axis = Axis(usize::from(self.engine.facts.compression == Compression::Csc));
+        let line_bytes = (out.len_of(Axis(1 - axis.index())) * size_of::<T>()).max(1) as u64;
+        let bytes = BLOCK_BYTES.min(self.engine.context.available_bytes() / 4).max(line_bytes);
+        let _memory = self.engine.context.reserve(bytes)?;
+        let step = (bytes / line_bytes) as usize;
+        for top in (0..out.len_of(axis)).step_by(step) {
+            let part = top..out.len_of(axis).min(top + step);
+            let (rows, cols) = match axis.index() {
+                0 => (rows.part(part.clone()), cols),
+                _ => (rows, cols.part(part.clone())),
+            };
+            let mut block = Array2::from_elem((rows.len(), cols.len()), T::default());
+            self.read_contiguous(rows, cols, block.view_mut())?;
+            out.slice_axis_mut(axis, Slice::from(part)).assign(&block);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, selection: &Selection, values: ArrayView2<'_, T>) -> Result<()> {
+        self.check_writable()?;
+        let (rows, cols) = selection.resolve(self.spec.shape)?;
+        check_shape(values.dim(), (rows.len(), cols.len()))?;
+        let (lines, positions) = self.engine.split(rows, cols);
+        let values = match self.engine.facts.compression {
+            Compression::Csr => values,
+            Compression::Csc => values.reversed_axes(),
+        };
+        let ((lines, l_picks), (positions, p_picks)) = (Set::of(lines), Set::of(positions));
+        let context = self.engine.context.clone();
+        let value = |l: usize, p: usize| bytemuck::cast(values[(l_picks[l], p_picks[p])]);
+        self.engine.write(lines, positions, &value, &context)
+    }
+
+    fn visit(
+        &self,
+        order: TileOrder,
+        visitor: &mut dyn FnMut(Tile<'_, T>) -> Result<()>,
+        context: &Context,
+    ) -> Result<()> {
+        let mut show = |shown: Shown<'_, T::Bits>| {
+            let Shown { compression, lines, positions, offsets, indices, values } = shown;
+            let (rows, cols) = match compression {
+                Compression::Csr => (lines, positions),
+                Compression::Csc => (positions, lines),
+            };
+            let data = bytemuck::cast_slice(values);
+            let values = Values::Sparse(Compressed { compression, offsets, indices, data });
+            visitor(Tile { rows, cols, values })
+        };
+        if self.engine.is_across(order) {
+            self.engine.visit_across(&mut show, context)
+        } else {
+            self.engine.visit_along(&mut show, context)
+        }
+    }
+
+    fn column_writer<'a>(
+        &'a mut self,
+        context: &Context,
+    ) -> Result<Box<dyn ColumnWriter<Elem = T> + 'a>> {
+        self.check_writable()?;
+        Ok(Box::new(SparseWriter::new(self, context)))
+    }
+
+    fn tile_writer<'a>(
+        &'a mut self,
+        context: &Context,
+    ) -> Result<Box<dyn TileWriter<Elem = T> + 'a>> {
+        self.check_writable()?;
+        Ok(Box::new(SparseWriter::new(self, context)))
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        if self.engine.mode == Mode::ReadWrite { self.engine.sync() } else { Ok(()) }
+    }
+
+    fn plan(&self, access: &Access, context: &Context) -> Result<Plan> {
+        self.engine.plan(access, context)
+    }
+}
+
+impl<W: Bits> Engine<W> {
+    /// Where new files go.
+    fn target(&self) -> Target {
+        Target {
+            medium: Arc::clone(&self.medium),
+            path: self.path.clone(),
+            existing: (self.mode == Mode::ReadWrite).then_some(self.existing),
+        }
+    }
+
+    /// Begins a new file, in which `expected` entries are.
+    fn builder(&mut self, expected: u64) -> Result<Builder> {
+        Builder::new(self.target(), self.facts, expected, self.fresh.take())
+    }
+
+    /// Takes a new file for what the store holds.
+    fn replace(&mut self, base: Base) -> Result<()> {
+        let before = std::mem::replace(&mut self.base, base);
+        if std::mem::take(&mut self.is_named) {
+            self.named = before.into_device();
+        }
+        self.overlay.clear();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let context = self.context.clone();
+        self.fold(&context)?;
+        if self.base.device().is_none() {
+            let mut builder = self.builder(0)?;
+            bulk::copy_lines(self, 0..self.facts.lines(), &mut builder, &context)?;
+            self.replace(builder.finish()?)?;
+        }
+        if self.is_named {
+            return Ok(());
+        }
+        self.base.device_mut().expect("it was just made").sync()?;
+        self.is_named = true;
+        self.named = None;
+        self.existing = Existing::Replace;
+        self.stats = Stats { bytes_on_disk: self.base.file_bytes(), stored: self.base.entries() };
+        Ok(())
+    }
+}

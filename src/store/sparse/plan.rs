@@ -1,0 +1,118 @@
+//! Plans of sparse access. How many entries a line has is the file's to say, and a plan reads nothing: bytes
+//! are those of lines of average length.
+
+use super::Engine;
+use super::base::window_bytes;
+use super::ints::Ints;
+use crate::array::{Bits, Compression, Picks};
+use crate::error::Result;
+use crate::store::{Access, Context, Plan, Step, StepKind, TileOrder};
+
+impl<W: Bits> Engine<W> {
+    /// How `access` is done.
+    pub(super) fn plan(&self, access: &Access, context: &Context) -> Result<Plan> {
+        let shape = self.facts.shape;
+        let all = shape.dense_bytes(size_of::<W>())? as u64;
+        let window = 3 * window_bytes(context);
+        let (steps, bytes_requested, memory_bytes) = match access {
+            Access::Read(selection) => {
+                let (rows, cols) = selection.resolve(shape)?;
+                let requested = selection.shape(shape)?.dense_bytes(size_of::<W>())? as u64;
+                let (lines, positions) = self.split(rows, cols);
+                (vec![self.read_step(lines, positions)], requested, window)
+            }
+            Access::Write(selection) => {
+                let cells = selection.shape(shape)?.elements()? as u64;
+                let staged = step(StepKind::StageEntries, 1, 0, 0);
+                let requested = cells * size_of::<W>() as u64;
+                (vec![staged, self.merge_step(cells)], requested, window)
+            }
+            Access::Visit(order) if self.is_across(*order) => {
+                let left =
+                    (context.available_bytes() - window.min(context.available_bytes())) / 4 * 3;
+                let (entries, lines) = self.group_sizes(left);
+                let groups = self.stored().div_ceil(entries as u64);
+                let counts = self.facts.length().div_ceil(lines) as u64;
+                let times = groups.max(1) + counts.max(1);
+                let bytes = times * self.file_bytes(self.facts.lines());
+                (vec![step(StepKind::GroupedPasses, times, bytes, 0)], all, window + left)
+            }
+            Access::Visit(_) => {
+                let bytes = self.file_bytes(self.facts.lines());
+                let times = bytes.div_ceil(window_bytes(context)).max(1);
+                (vec![step(StepKind::Windows, times, bytes, 0)], all, window)
+            }
+            Access::FillColumns => {
+                (self.fill_steps(context), all, context.available_bytes() / 4 * 3)
+            }
+        };
+        Ok(Plan { steps, bytes_requested, memory_bytes })
+    }
+
+    /// (lines, positions) of the file for (rows, columns).
+    pub(super) fn split<P>(&self, rows: P, cols: P) -> (P, P) {
+        match self.facts.compression {
+            Compression::Csr => (rows, cols),
+            Compression::Csc => (cols, rows),
+        }
+    }
+
+    /// Whether a visit in `order` passes across the file's lines.
+    pub(super) fn is_across(&self, order: TileOrder) -> bool {
+        match order {
+            TileOrder::Any => false,
+            TileOrder::Rows => self.facts.compression == Compression::Csc,
+            TileOrder::Columns => self.facts.compression == Compression::Csr,
+        }
+    }
+
+    fn stored(&self) -> u64 {
+        self.base.entries() + self.overlay.entries()
+    }
+
+    /// Bytes of so many lines in the file.
+    fn file_bytes(&self, lines: usize) -> u64 {
+        let entries = self.stored() as f64 / self.facts.lines().max(1) as f64 * lines as f64;
+        let index = self.base.entry_bytes() - size_of::<W>();
+        entries.round() as u64 * self.base.entry_bytes() as u64 + lines as u64 * index as u64
+    }
+
+    fn read_step(&self, lines: Picks<'_>, positions: Picks<'_>) -> Step {
+        let bytes = self.file_bytes(lines.len());
+        if positions.len() == self.facts.length() || lines.len() < self.facts.lines() {
+            let runs = if lines.as_run().is_some() { 1 } else { lines.len() as u64 };
+            return step(StepKind::SliceLines, runs, bytes, 0);
+        }
+        step(StepKind::ScanEntries, 1, bytes, 0)
+    }
+
+    fn merge_step(&self, added: u64) -> Step {
+        let bytes = self.file_bytes(self.facts.lines());
+        let written = bytes + added * self.base.entry_bytes() as u64;
+        step(StepKind::MergeEntries, 1, bytes, written)
+    }
+
+    /// Filling with what has no zeros, the most that a fill can write.
+    fn fill_steps(&self, context: &Context) -> Vec<Step> {
+        let (lines, length) = (self.facts.lines() as u64, self.facts.length() as u64);
+        let cells = lines.saturating_mul(length);
+        let entry = Ints::width(self.facts.length()).bytes() as u64 + size_of::<W>() as u64;
+        let file = cells.saturating_mul(entry) + lines * (entry - size_of::<W>() as u64);
+        if self.facts.compression == Compression::Csc {
+            return vec![step(StepKind::CoalescedWrites, lines, 0, file)];
+        }
+        let held = context.available_bytes() / 4 * 3;
+        let logged = cells.saturating_mul(size_of::<W>() as u64).saturating_sub(held);
+        let blocks = file.div_ceil(window_bytes(context)).max(1);
+        let mut steps = Vec::new();
+        if logged > 0 {
+            steps.push(step(StepKind::LogColumns, length, 0, logged));
+        }
+        steps.push(step(StepKind::TransposeBlocks, blocks, logged, file));
+        steps
+    }
+}
+
+fn step(kind: StepKind, times: u64, bytes_read: u64, bytes_written: u64) -> Step {
+    Step { kind, times, bytes_read, bytes_written }
+}

@@ -1,0 +1,291 @@
+//! Lines waiting to be put together: held in memory, and what their share of the budget does not hold logged.
+//!
+//! Waits either for lines in order (lines of the file that came out of order) or for all of them to be turned
+//! (columns on their way into rows, or rows into columns). A line is kept as its entries, or dense where that
+//! is smaller.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::builder::Target;
+use super::ints::Ints;
+use crate::array::{Bits, IndexWidth};
+use crate::error::Result;
+use crate::store::{Context, Indices, Reservation};
+use crate::sys::{Device, Pages};
+
+/// Where lines begin in memory and in the log: at multiples of this.
+const ALIGNMENT_BYTES: usize = 16;
+
+/// What a waiting line takes beside its entries.
+const PLACE_BYTES: u64 = 96;
+
+/// The log grows by this much at a time, or by half of itself.
+const GROWTH_BYTES: u64 = 64 << 20;
+
+/// Lines by index.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// Positions in a line.
+    length: usize,
+    item_bytes: usize,
+    index_bytes: usize,
+    places: BTreeMap<usize, Stored>,
+    pages: Pages,
+    held_bytes: usize,
+    log: Option<Box<dyn Device>>,
+    logged_bytes: u64,
+    entries: u64,
+    target: Target,
+    memory: Reservation,
+}
+
+/// A line that waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored {
+    is_dense: bool,
+    entries: usize,
+    is_logged: bool,
+    offset: u64,
+}
+
+/// A part of a waiting line.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part<'a, W> {
+    /// The values of all positions of the part.
+    Dense(&'a [W]),
+    /// Positions, counted from the line's begin, and values.
+    Entries(Indices<'a>, &'a [W]),
+}
+
+impl Stage {
+    /// Room for lines of `length`, of which as many are held as `memory` has room for.
+    pub(super) fn new(
+        length: usize,
+        item_bytes: usize,
+        target: Target,
+        memory: Reservation,
+    ) -> Result<Self> {
+        let held = usize::try_from(memory.bytes() / 8 * 7).unwrap_or(usize::MAX);
+        Ok(Self {
+            length,
+            item_bytes,
+            index_bytes: Ints::width(length).bytes(),
+            places: BTreeMap::new(),
+            pages: Pages::new(held)?,
+            held_bytes: 0,
+            log: None,
+            logged_bytes: 0,
+            entries: 0,
+            target,
+            memory,
+        })
+    }
+
+    /// Positions in a line.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether so many lines wait that their list has grown beyond its share.
+    pub(super) fn is_full(&self) -> bool {
+        self.places.len() as u64 * PLACE_BYTES > (self.memory.bytes() / 8).max(4096)
+    }
+
+    /// Entries of all waiting lines: those that are dense count in full.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The waiting lines' indices, rising.
+    pub(super) fn indices(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.places.keys().copied()
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (usize, Stored)> + '_ {
+        self.places.iter().map(|(&index, &stored)| (index, stored))
+    }
+
+    /// Keeps line `index`; what was kept of it before is replaced.
+    pub(super) fn put_entries<W: Bits>(
+        &mut self,
+        index: usize,
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        debug_assert_eq!(indices.bytes().len(), values.len() * self.index_bytes);
+        let stored = self.room(values.len(), false)?;
+        let values_at = self.values_offset(&stored);
+        self.store(&stored, stored.offset, indices.bytes())?;
+        self.store(&stored, values_at, bytemuck::cast_slice(values))?;
+        self.note(index, stored);
+        Ok(())
+    }
+
+    /// Keeps line `index` of these values: dense, or the entries where that is smaller.
+    pub(super) fn put_dense<W: Bits>(&mut self, index: usize, values: &[W]) -> Result<()> {
+        debug_assert_eq!(values.len(), self.length);
+        let zero = W::default();
+        let count = values.iter().filter(|&&value| value != zero).count();
+        if count * (self.index_bytes + self.item_bytes) < values.len() * self.item_bytes {
+            let mut positions = Ints::new(self.length);
+            let mut kept = Vec::with_capacity(count);
+            for (position, &value) in values.iter().enumerate() {
+                if value != zero {
+                    positions.push(position);
+                    kept.push(value);
+                }
+            }
+            return self.put_entries(index, positions.view(), &kept);
+        }
+        let stored = self.room(values.len(), true)?;
+        self.store(&stored, stored.offset, bytemuck::cast_slice(values))?;
+        self.note(index, stored);
+        Ok(())
+    }
+
+    fn note(&mut self, index: usize, stored: Stored) {
+        self.entries += stored.entries as u64;
+        if let Some(before) = self.places.insert(index, stored) {
+            self.entries -= before.entries as u64;
+        }
+    }
+
+    fn room(&mut self, entries: usize, is_dense: bool) -> Result<Stored> {
+        let mut stored = Stored { is_dense, entries, is_logged: false, offset: 0 };
+        let end = self.values_offset(&stored) + (entries * self.item_bytes) as u64;
+        let bytes = end.next_multiple_of(ALIGNMENT_BYTES as u64);
+        if self.held_bytes as u64 + bytes <= self.pages.len() as u64 {
+            stored.offset = self.held_bytes as u64;
+            self.held_bytes += bytes as usize;
+            return Ok(stored);
+        }
+        stored.is_logged = true;
+        stored.offset = self.logged_bytes;
+        let needed = self.logged_bytes + bytes;
+        let has = self.log.as_ref().map_or(0, |log| log.len());
+        if needed > has {
+            let room = needed.max(has + (has / 2).max(GROWTH_BYTES.min(4 * needed)));
+            match &mut self.log {
+                Some(log) => log.set_len(room)?,
+                None => self.log = Some(self.target.medium.scratch(&self.target.path, room)?),
+            }
+        }
+        self.logged_bytes = needed;
+        Ok(stored)
+    }
+
+    /// Where a line's values begin: behind its positions, if it has any.
+    fn values_offset(&self, stored: &Stored) -> u64 {
+        let positions = if stored.is_dense { 0 } else { stored.entries * self.index_bytes };
+        stored.offset + positions.next_multiple_of(ALIGNMENT_BYTES) as u64
+    }
+
+    fn store(&mut self, stored: &Stored, offset: u64, bytes: &[u8]) -> Result<()> {
+        match &mut self.log {
+            Some(log) if stored.is_logged => log.write_at(offset, bytes),
+            _ => {
+                self.pages[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Bytes that the positions `part` of a line take where it must be read from the log, at most.
+    pub(super) fn logged_bytes(&self, stored: &Stored, part: &Range<usize>) -> Result<usize> {
+        if !stored.is_logged {
+            return Ok(0);
+        }
+        if stored.is_dense {
+            return Ok((part.len() * self.item_bytes).next_multiple_of(ALIGNMENT_BYTES));
+        }
+        let count = self.within(stored, part)?.len();
+        Ok((count * self.index_bytes).next_multiple_of(ALIGNMENT_BYTES)
+            + (count * self.item_bytes).next_multiple_of(ALIGNMENT_BYTES))
+    }
+
+    /// How many entries a line has in `part`.
+    pub(super) fn count(&self, stored: &Stored, part: &Range<usize>) -> Result<usize> {
+        if stored.is_dense { Ok(part.len()) } else { Ok(self.within(stored, part)?.len()) }
+    }
+
+    /// The positions `part` of a line; `buffer` has room for them where they are logged, and is cut off.
+    pub(super) fn part<'a, W: Bits>(
+        &'a self,
+        stored: &Stored,
+        part: &Range<usize>,
+        buffer: &mut &'a mut [u8],
+    ) -> Result<Part<'a, W>> {
+        if stored.is_dense {
+            let offset = stored.offset + (part.start * self.item_bytes) as u64;
+            let bytes = self.bytes(stored, offset, part.len() * self.item_bytes, buffer)?;
+            return Ok(Part::Dense(bytemuck::cast_slice(bytes)));
+        }
+        let range = self.within(stored, part)?;
+        let offset = stored.offset + (range.start * self.index_bytes) as u64;
+        let positions = self.bytes(stored, offset, range.len() * self.index_bytes, buffer)?;
+        let offset = self.values_offset(stored) + (range.start * self.item_bytes) as u64;
+        let values = self.bytes(stored, offset, range.len() * self.item_bytes, buffer)?;
+        Ok(Part::Entries(self.as_indices(positions), bytemuck::cast_slice(values)))
+    }
+
+    fn as_indices<'a>(&self, bytes: &'a [u8]) -> Indices<'a> {
+        match Ints::width(self.length) {
+            IndexWidth::I32 => Indices::I32(bytemuck::cast_slice(bytes)),
+            IndexWidth::I64 => Indices::I64(bytemuck::cast_slice(bytes)),
+        }
+    }
+
+    fn bytes<'a>(
+        &'a self,
+        stored: &Stored,
+        offset: u64,
+        len: usize,
+        buffer: &mut &'a mut [u8],
+    ) -> Result<&'a [u8]> {
+        match &self.log {
+            Some(log) if stored.is_logged => {
+                let room = std::mem::take(buffer);
+                let (out, rest) = room.split_at_mut(len.next_multiple_of(ALIGNMENT_BYTES));
+                *buffer = rest;
+                log.read_into(offset, &mut out[..len])?;
+                Ok(&out[..len])
+            }
+            _ => Ok(&self.pages[offset as usize..][..len]),
+        }
+    }
+
+    /// Which of a line's entries are in `part`.
+    fn within(&self, stored: &Stored, part: &Range<usize>) -> Result<Range<usize>> {
+        if part.start == 0 && part.end >= self.length {
+            return Ok(0..stored.entries);
+        }
+        if !stored.is_logged {
+            let bytes = stored.entries * self.index_bytes;
+            let indices = self.as_indices(&self.pages[stored.offset as usize..][..bytes]);
+            return Ok(indices.below(part.start)..indices.below(part.end));
+        }
+        let log = self.log.as_deref().expect("what is logged has a log");
+        let position = |entry: usize| -> Result<usize> {
+            let mut bytes = [0; 8];
+            let own = &mut bytes[..self.index_bytes];
+            log.read_into(stored.offset + (entry * self.index_bytes) as u64, own)?;
+            Ok(u64::from_le_bytes(bytes) as usize)
+        };
+        let below = |from: usize, bound: usize| -> Result<usize> {
+            let (mut low, mut high) = (from, stored.entries);
+            while low < high {
+                let middle = low.midpoint(high);
+                if position(middle)? < bound { low = middle + 1 } else { high = middle }
+            }
+            Ok(low)
+        };
+        let start = below(0, part.start)?;
+        Ok(start..below(start, part.end)?)
+    }
+}
+
+/// A stage's share of what is left of the budget.
+pub(super) fn stage_memory(context: &Context) -> Result<Reservation> {
+    context.reserve(context.available_bytes() / 2)
+}

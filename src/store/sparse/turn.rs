@@ -1,0 +1,199 @@
+//! Turning staged lines of the other axis into lines of the file: columns into rows, or rows into columns.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::ints::{Int, Ints};
+use super::stage::Part;
+use crate::array::Bits;
+use crate::store::Context;
+
+/// Lines turned at a time by one thread: what they become stays in its cache.
+const STRIP_LINES: usize = 512;
+
+/// Lines of the file, made of parts of staged lines.
+#[derive(Debug)]
+pub(super) struct Turned<W> {
+    pub offsets: Vec<usize>,
+    pub indices: Ints,
+    pub values: Vec<W>,
+}
+
+impl<W: Bits> Turned<W> {
+    /// No lines; positions in them are below `length`.
+    pub(super) fn new(length: usize) -> Self {
+        Self { offsets: vec![0], indices: Ints::new(length), values: Vec::new() }
+    }
+
+    /// Puts `lines` together: `parts` are those of each staged line, whose index is its position in them.
+    /// Zeros are left out.
+    pub(super) fn make(
+        &mut self,
+        lines: Range<usize>,
+        parts: &[(usize, Part<'_, W>)],
+        context: &Context,
+    ) {
+        let bytes = parts.len() * lines.len() * size_of::<W>();
+        let strips = lines.len().div_ceil(STRIP_LINES);
+        let strip_lines = |strip: usize| {
+            let start = lines.start + strip * STRIP_LINES;
+            start..lines.end.min(start + STRIP_LINES)
+        };
+        self.offsets.clear();
+        self.offsets.resize(lines.len() + 1, 0);
+        let counts = &mut self.offsets[1..];
+        context.install_for(bytes, || {
+            counts.par_chunks_mut(STRIP_LINES).enumerate().for_each(|(strip, counts)| {
+                count(&lines, &strip_lines(strip), parts, counts);
+            });
+        });
+        let mut end = 0;
+        for offset in &mut self.offsets {
+            end += *offset;
+            *offset = end;
+        }
+        self.indices.resize(end);
+        self.values.resize(end, W::default());
+        let offsets = &self.offsets;
+        let strip_entries: Vec<usize> = (0..strips)
+            .map(|strip| {
+                let own = strip_lines(strip);
+                offsets[own.end - lines.start] - offsets[own.start - lines.start]
+            })
+            .collect();
+        let values = cut(&mut self.values, &strip_entries);
+        let fill_all = |fill_strip: &(dyn Fn(usize) + Sync)| {
+            context.install_for(bytes, || (0..strips).into_par_iter().for_each(fill_strip));
+        };
+        match &mut self.indices {
+            Ints::I32(indices) => {
+                fill(&lines, parts, offsets, values, cut(indices, &strip_entries), &fill_all);
+            }
+            Ints::I64(indices) => {
+                fill(&lines, parts, offsets, values, cut(indices, &strip_entries), &fill_all);
+            }
+        }
+    }
+}
+
+/// `all` in pieces of these lengths.
+fn cut<'a, I>(mut all: &'a mut [I], lengths: &[usize]) -> Vec<&'a mut [I]> {
+    let piece = |&length: &usize| {
+        let (piece, rest) = std::mem::take(&mut all).split_at_mut(length);
+        all = rest;
+        piece
+    };
+    lengths.iter().map(piece).collect()
+}
+
+/// Counts the entries of each line of a strip.
+fn count<W: Bits>(
+    lines: &Range<usize>,
+    strip: &Range<usize>,
+    parts: &[(usize, Part<'_, W>)],
+    counts: &mut [usize],
+) {
+    let zero = W::default();
+    for (_, part) in parts {
+        match part {
+            Part::Dense(values) => {
+                let own = &values[strip.start - lines.start..strip.end - lines.start];
+                for (count, value) in counts.iter_mut().zip(own) {
+                    *count += usize::from(*value != zero);
+                }
+            }
+            Part::Entries(indices, values) => {
+                for k in indices.below(strip.start)..indices.below(strip.end) {
+                    counts[indices.at(k) - strip.start] += usize::from(values[k] != zero);
+                }
+            }
+        }
+    }
+}
+
+/// Fills all strips, each into its own pieces.
+fn fill<W: Bits, I: Int>(
+    lines: &Range<usize>,
+    parts: &[(usize, Part<'_, W>)],
+    offsets: &[usize],
+    values: Vec<&mut [W]>,
+    indices: Vec<&mut [I]>,
+    fill_all: &dyn Fn(&(dyn Fn(usize) + Sync)),
+) {
+    let pieces: Vec<_> =
+        values.into_iter().zip(indices).map(|pieces| std::sync::Mutex::new(Some(pieces))).collect();
+    fill_all(&|strip| {
+        let start = strip * STRIP_LINES;
+        let own = start..lines.len().min(start + STRIP_LINES);
+        let piece = pieces[strip].lock().map(|mut piece| piece.take());
+        let (values, indices) = piece.ok().flatten().expect("each strip is filled once");
+        fill_strip(lines, own, parts, offsets, values, indices);
+    });
+}
+
+fn fill_strip<W: Bits, I: Int>(
+    lines: &Range<usize>,
+    own: Range<usize>,
+    parts: &[(usize, Part<'_, W>)],
+    offsets: &[usize],
+    values: &mut [W],
+    indices: &mut [I],
+) {
+    let zero = W::default();
+    let begin = offsets[own.start];
+    let strip = lines.start + own.start..lines.start + own.end;
+    if values.len() == own.len() * parts.len() {
+        return fill_full(own, parts, values, indices, &strip);
+    }
+    let mut next: Vec<usize> = offsets[own.clone()].iter().map(|offset| offset - begin).collect();
+    for &(position, part) in parts {
+        match part {
+            Part::Dense(column) => {
+                for (next, &value) in next.iter_mut().zip(&column[own.clone()]) {
+                    if value != zero {
+                        values[*next] = value;
+                        indices[*next] = I::of(position);
+                        *next += 1;
+                    }
+                }
+            }
+            Part::Entries(at, column) => {
+                for k in at.below(strip.start)..at.below(strip.end) {
+                    if column[k] != zero {
+                        let next = &mut next[at.at(k) - strip.start];
+                        values[*next] = column[k];
+                        indices[*next] = I::of(position);
+                        *next += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A strip in which every cell is an entry: the positions of all lines are alike.
+fn fill_full<W: Bits, I: Int>(
+    own: Range<usize>,
+    parts: &[(usize, Part<'_, W>)],
+    values: &mut [W],
+    indices: &mut [I],
+    strip: &Range<usize>,
+) {
+    if parts.is_empty() {
+        return;
+    }
+    let positions: Vec<I> = parts.iter().map(|&(position, _)| I::of(position)).collect();
+    for line in indices.chunks_exact_mut(parts.len()) {
+        line.copy_from_slice(&positions);
+    }
+    for (k, (_, part)) in parts.iter().enumerate() {
+        let column = match part {
+            Part::Dense(column) => &column[own.clone()],
+            Part::Entries(at, column) => &column[at.below(strip.start)..at.below(strip.end)],
+        };
+        for (line, &value) in values.chunks_exact_mut(parts.len()).zip(column) {
+            line[k] = value;
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Reading lines: window by window within the budget, checked, merged with what was written over them.
+//!
+//! What leaves here is canonical: positions rise and are in range, none is there twice. Files may be
+//! otherwise; every entry is looked at before it is used, unsorted lines are sorted and duplicates summed.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::Engine;
+use super::base::{Buffers, values, window_bytes};
+use super::ints::{Ints, in_range, rises, with_indices};
+use super::overlay::{Line, Patches};
+use crate::array::{Bits, DType};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Context, Indices, Reservation};
+
+/// Entries below which a check is not worth another thread's wake-up.
+const PARALLEL_ENTRIES: usize = 1 << 17;
+
+/// The entries of some lines, or of a part of one line.
+#[derive(Debug, Clone)]
+pub(super) struct Block<'a, W> {
+    pub lines: Range<usize>,
+    /// The positions that the block covers: all of a line's, but for parts of a line.
+    pub positions: Range<usize>,
+    /// For each line and one more: where its entries begin. From 0 on.
+    pub offsets: &'a [usize],
+    /// Counted from the line's begin, also in a part of a line.
+    pub indices: Indices<'a>,
+    pub values: &'a [W],
+}
+
+/// Who is shown blocks.
+pub(super) type ShowBlock<'s, W> = dyn FnMut(&Block<'_, W>) -> Result<()> + 's;
+
+/// Memory for reading lines.
+pub(super) struct Reader<'e, W> {
+    engine: &'e Engine<W>,
+    /// Entries that a window holds at most.
+    entries: usize,
+    buffers: Buffers,
+    ends: Vec<u64>,
+    offsets: Vec<usize>,
+    merged: Merged<W>,
+    _memory: Reservation,
+}
+
+/// A window made anew: merged or sorted.
+struct Merged<W> {
+    offsets: Vec<usize>,
+    indices: Ints,
+    values: Vec<W>,
+    line: Line<W>,
+    spare: Line<W>,
+}
+
+impl<'e, W: Bits> Reader<'e, W> {
+    /// Takes its share of the budget: three eighths of what is left, 24 MiB at most.
+    pub(super) fn new(engine: &'e Engine<W>, context: &Context) -> Result<Self> {
+        let bytes = window_bytes(context);
+        let entry = engine.base.entry_bytes().max(8 + size_of::<W>()) as u64;
+        Ok(Self {
+            engine,
+            entries: usize::try_from(bytes / entry).unwrap_or(usize::MAX).max(1),
+            buffers: Buffers::default(),
+            ends: Vec::new(),
+            offsets: Vec::new(),
+            merged: Merged {
+                offsets: Vec::new(),
+                indices: Ints::new(engine.facts.length()),
+                values: Vec::new(),
+                line: Line::default(),
+                spare: Line::default(),
+            },
+            _memory: context.reserve(3 * bytes)?,
+        })
+    }
+
+    /// Shows the entries of `lines`, from the first to the last: every line is in some block, a line that
+    /// exceeds the memory in several.
+    pub(super) fn each(&mut self, lines: Range<usize>, show: &mut ShowBlock<'_, W>) -> Result<()> {
+        let base = &self.engine.base;
+        let all_lines = self.engine.facts.lines().max(1);
+        let average = usize::try_from(base.entries() / all_lines as u64).unwrap_or(usize::MAX);
+        // As many ends as the window may need, no more than half of its memory.
+        let most_lines = (2 * self.entries / average.max(1)).clamp(1, self.entries);
+        let mut line = lines.start;
+        while line < lines.end {
+            let mut ends = std::mem::take(&mut self.ends);
+            base.ends(line..lines.end.min(line.saturating_add(most_lines)), &mut ends)?;
+            let from = ends[0];
+            let fit = ends.partition_point(|&end| end - from <= self.entries as u64) - 1;
+            let done = if fit == 0 {
+                self.long_line(line, ends[0]..ends[1], show).map(|()| 1)
+            } else {
+                self.whole_lines(line, &ends[..=fit], show)
+            };
+            self.ends = ends;
+            line += done?;
+        }
+        Ok(())
+    }
+
+    /// Shows as many of the lines from `first` on, whose entries begin at `ends`, as fit once what lies over
+    /// them is counted: how many these are.
+    fn whole_lines(
+        &mut self,
+        first: usize,
+        ends: &[u64],
+        show: &mut ShowBlock<'_, W>,
+    ) -> Result<usize> {
+        let Engine { base, overlay, facts, .. } = self.engine;
+        let length = facts.length();
+        let mut count = ends.len() - 1;
+        let mut lines = first..first + count;
+        if !overlay.is_empty() {
+            loop {
+                let entries =
+                    (ends[count] - ends[0]) as usize + overlay.count(&lines, &(0..length))?;
+                if entries <= self.entries {
+                    break;
+                }
+                if count == 1 {
+                    self.long_line(first, ends[0]..ends[1], show)?;
+                    return Ok(1);
+                }
+                count /= 2;
+                lines.end = first + count;
+            }
+        }
+        let ends = &ends[..=count];
+        let patches = overlay.patches(&lines, &(0..length))?;
+        self.offsets.clear();
+        self.offsets.extend(ends.iter().map(|end| (end - ends[0]) as usize));
+        let (offsets, merged, engine) = (&self.offsets, &mut self.merged, self.engine);
+        base.with_entries(ends[0]..ends[count], &mut self.buffers, &mut |indices, bytes| {
+            let values: &[W] = values(bytes);
+            let block =
+                Block { lines: lines.clone(), positions: 0..length, offsets, indices, values };
+            let is_sorted = engine.check(&block)?;
+            if is_sorted && patches.is_empty() {
+                return show(&block);
+            }
+            merged.make(&block, is_sorted, &patches, engine);
+            show(&merged.block(lines.clone(), 0..length))
+        })?;
+        Ok(count)
+    }
+
+    /// Shows a line in parts that fit.
+    fn long_line(
+        &mut self,
+        line: usize,
+        entries: Range<u64>,
+        show: &mut ShowBlock<'_, W>,
+    ) -> Result<()> {
+        let Engine { base, overlay, facts, .. } = self.engine;
+        let length = facts.length();
+        let half = (self.entries / 2).max(1);
+        let lines = line..line + 1;
+        let (mut entry, mut position) = (entries.start, 0);
+        while position < length {
+            let until = entries.end.min(entry + half as u64);
+            let mut part = position..length;
+            if until < entries.end {
+                let mut next = 0;
+                base.with_entries(until..until + 1, &mut self.buffers, &mut |indices, _| {
+                    next = indices.at(0);
+                    Ok(())
+                })?;
+                part.end = next.min(length);
+            }
+            if part.is_empty() {
+                return Err(too_long_to_sort(self.engine));
+            }
+            while overlay.count(&lines, &part)? > half && part.len() > 1 {
+                part.end = part.start + part.len() / 2;
+            }
+            let patches = overlay.patches(&lines, &part)?;
+            let (merged, engine) = (&mut self.merged, self.engine);
+            let mut used = 0;
+            base.with_entries(entry..until, &mut self.buffers, &mut |indices, bytes| {
+                if !rises(indices, length) {
+                    return Err(too_long_to_sort(engine));
+                }
+                used = indices.below(part.end);
+                if indices.below(part.start) > 0 {
+                    return Err(too_long_to_sort(engine));
+                }
+                let offsets = [0, used];
+                let values: &[W] = &values(bytes)[..used];
+                let indices = indices.part(0..used);
+                let (lines, positions) = (lines.clone(), part.clone());
+                let block = Block { lines, positions, offsets: &offsets, indices, values };
+                engine.check_values(&block)?;
+                if patches.is_empty() {
+                    return show(&block);
+                }
+                merged.make(&block, true, &patches, engine);
+                show(&merged.block(block.lines.clone(), block.positions.clone()))
+            })?;
+            entry += used as u64;
+            position = part.end;
+        }
+        if entry < entries.end {
+            return Err(base.malformed("an index is out of range"));
+        }
+        Ok(())
+    }
+}
+
+fn too_long_to_sort<W>(engine: &Engine<W>) -> Error {
+    let error = Error::new(
+        ErrorKind::Budget,
+        "read",
+        "a line's entries are not sorted, and the memory budget is too small to sort them",
+    )
+    .hint("raise it with --memory, or sort the file's indices with SciPy");
+    match engine.base.device().and_then(|device| device.path()) {
+        Some(path) => error.at(path),
+        None => error,
+    }
+}
+
+impl<W: Bits> Merged<W> {
+    fn block(&self, lines: Range<usize>, positions: Range<usize>) -> Block<'_, W> {
+        Block {
+            lines,
+            positions,
+            offsets: &self.offsets,
+            indices: self.indices.view(),
+            values: &self.values,
+        }
+    }
+
+    /// Makes the window of `block`, sorted, and of what lies over it.
+    fn make(
+        &mut self,
+        block: &Block<'_, W>,
+        is_sorted: bool,
+        patches: &Patches<'_, W>,
+        engine: &Engine<W>,
+    ) {
+        self.indices.clear();
+        self.values.clear();
+        self.offsets.clear();
+        self.offsets.push(0);
+        for (k, line) in block.lines.clone().enumerate() {
+            let range = block.offsets[k]..block.offsets[k + 1];
+            self.line.clear();
+            with_indices!(block.indices.part(range.clone()), list => {
+                self.line.positions.extend(list.iter().map(|at| super::ints::Int::position(*at)));
+            });
+            self.line.values.extend_from_slice(&block.values[range]);
+            if !is_sorted {
+                sort(&mut self.line, &mut self.spare, engine.sum);
+            }
+            patches.apply(line, &block.positions, &mut self.line, &mut self.spare);
+            for &position in &self.line.positions {
+                self.indices.push(position);
+            }
+            self.values.extend_from_slice(&self.line.values);
+            self.offsets.push(self.values.len());
+        }
+    }
+}
+
+/// Sorts a line by position and sums what is there twice, in the order in which it was there.
+fn sort<W: Bits>(line: &mut Line<W>, spare: &mut Line<W>, sum: fn(W, W) -> W) {
+    let mut order: Vec<usize> = (0..line.values.len()).collect();
+    order.sort_by_key(|&at| line.positions[at]);
+    spare.clear();
+    for at in order {
+        let (position, value) = (line.positions[at], line.values[at]);
+        match (spare.positions.last(), spare.values.last_mut()) {
+            (Some(&last), Some(before)) if last == position => *before = sum(*before, value),
+            _ => {
+                spare.positions.push(position);
+                spare.values.push(value);
+            }
+        }
+    }
+    std::mem::swap(line, spare);
+}
+
+impl<W: Bits> Engine<W> {
+    /// Checks the entries of whole lines: whether all positions rise.
+    ///
+    /// # Errors
+    /// Where a position is out of range or a value is none of its type.
+    fn check(&self, block: &Block<'_, W>) -> Result<bool> {
+        let length = self.facts.length();
+        let lines = block.offsets.len() - 1;
+        let line_rises =
+            |k: usize| rises(block.indices.part(block.offsets[k]..block.offsets[k + 1]), length);
+        self.check_values(block)?;
+        let sorted = if block.values.len() < PARALLEL_ENTRIES || self.context.threads() == 1 {
+            (0..lines).all(line_rises)
+        } else {
+            let step = lines.div_ceil(4 * self.context.threads());
+            self.context.install(|| {
+                (0..lines.div_ceil(step))
+                    .into_par_iter()
+                    .all(|part| (part * step..lines.min((part + 1) * step)).all(line_rises))
+            })
+        };
+        if sorted || in_range(block.indices, length) {
+            return Ok(sorted);
+        }
+        Err(self.base.malformed(format!("an index is not within 0..{length}")))
+    }
+
+    fn check_values(&self, block: &Block<'_, W>) -> Result<()> {
+        if self.facts.dtype != DType::Bool {
+            return Ok(());
+        }
+        let bytes: &[u8] = bytemuck::cast_slice(block.values);
+        if bytes.iter().fold(false, |bad, &byte| bad | (byte > 1)) {
+            return Err(self.base.malformed("a boolean is neither 0 nor 1"));
+        }
+        Ok(())
+    }
+}
