@@ -138,14 +138,16 @@ fn tile_numbers<T: Element>(
 enum Sink<'a, T: Element> {
     /// Any tile, written where it belongs.
     Tiles(Box<dyn TileWriter<Elem = T> + 'a>),
-    /// Tiles of whole columns.
-    Columns(Box<dyn ColumnWriter<Elem = T> + 'a>),
+    /// Tiles of whole columns, or a column in parts, which are put together first.
+    Columns { writer: Box<dyn ColumnWriter<Elem = T> + 'a>, rows: usize, column: Vec<T> },
 }
 
 impl<'a, T: Element> Sink<'a, T> {
     fn new(to: &'a mut dyn ArrayStore<Elem = T>, route: &Route) -> Result<Self> {
         Ok(if route.columns {
-            Self::Columns(to.column_writer(&route.writing)?)
+            let rows = to.spec().shape.rows;
+            let writer = to.column_writer(&route.writing)?;
+            Self::Columns { writer, rows, column: Vec::new() }
         } else {
             Self::Tiles(to.tile_writer(&route.writing)?)
         })
@@ -170,7 +172,7 @@ impl<'a, T: Element> Sink<'a, T> {
 
     fn finish(self) -> Result<()> {
         match self {
-            Self::Columns(writer) => writer.finish(),
+            Self::Columns { writer, .. } => writer.finish(),
             Self::Tiles(writer) => writer.finish(),
         }
     }
@@ -178,9 +180,19 @@ impl<'a, T: Element> Sink<'a, T> {
     fn put(&mut self, tile: &Tile<'_, T>) -> Result<()> {
         match self {
             Self::Tiles(writer) => writer.write(tile),
-            Self::Columns(writer) => {
-                tile.for_each_dense(Axis(1), PART_BYTES, &mut |_, cols, block| {
-                    writer.write(cols.start, block)
+            Self::Columns { writer, rows: all, column } => {
+                tile.for_each_dense(Axis(1), PART_BYTES, &mut |rows, cols, block| {
+                    if rows.len() == *all {
+                        return writer.write(cols.start, block);
+                    }
+                    // A visit shows the parts of a column from top to bottom, one after another.
+                    column.truncate(rows.start);
+                    column.extend(block.iter().copied());
+                    if column.len() < *all {
+                        return Ok(());
+                    }
+                    let whole = ArrayView2::from_shape((*all, 1), &*column);
+                    writer.write(cols.start, whole.map_err(super::shape_error)?)
                 })
             }
         }

@@ -50,6 +50,9 @@ impl MappedDevice {
     }
 }
 
+/// Bytes from which on a write to the file by a call is cheaper than one through the map.
+const CALL_BYTES: usize = 64 << 10;
+
 /// Bytes of the unit in which maps are advised on: every page size is a multiple of it or it of them, and
 /// where neither holds the hint is refused.
 #[cfg(unix)]
@@ -161,6 +164,14 @@ impl Device for MappedDevice {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        // The page cache is the same, and a call makes it large pages where faults make small ones, one by one.
+        // A full disk is an error then, not a signal.
+        if bytes.len() >= CALL_BYTES && self.file.mode == Mode::ReadWrite {
+            self.file.check_writable("write")?;
+            self.file.check(&bounds::range(offset, bytes.len()))?;
+            return positioned_io::WriteAt::write_all_at(&mut self.file.file, offset, bytes)
+                .map_err(|error| self.file.io("write", error));
+        }
         self.bytes_mut(&bounds::range(offset, bytes.len()))?.copy_from_slice(bytes);
         Ok(())
     }

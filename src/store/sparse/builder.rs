@@ -21,6 +21,9 @@ use crate::sys::{Device, Existing, Medium};
 /// Bytes that are moved or converted at a time.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// Bytes below which checksums are not worth another thread's wake-up.
+const PARALLEL_BYTES: usize = 1 << 20;
+
 /// Bytes written in place after which the disk is set to work on them.
 const WRITE_BACK_BYTES: u64 = 16 << 20;
 
@@ -138,19 +141,20 @@ impl Builder {
         let (device, width) = (&mut *self.device, self.width);
         if is_same {
             let index_bytes = indices.bytes();
-            let (written, ()) = context.install_for(bytes.len(), || {
-                rayon::join(
-                    || {
-                        device.write_at(index_at, index_bytes)?;
-                        device.write_at(at, bytes)
-                    },
-                    || {
-                        index_hash.update(index_bytes);
-                        data_hash.update(bytes);
-                    },
-                )
-            });
-            written?;
+            let mut write = || {
+                device.write_at(index_at, index_bytes)?;
+                device.write_at(at, bytes)
+            };
+            let mut hash = || {
+                index_hash.update(index_bytes);
+                data_hash.update(bytes);
+            };
+            if bytes.len() < PARALLEL_BYTES || context.threads() == 1 {
+                hash();
+                write()?;
+            } else {
+                context.install(|| rayon::join(write, hash)).0?;
+            }
         } else {
             device.write_at(at, bytes)?;
             data_hash.update(bytes);

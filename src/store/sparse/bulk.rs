@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::Engine;
 use super::base::window_bytes;
 use super::builder::{Builder, most_entries};
-use super::ints::{Ints, with_indices};
+use super::ints::{Int, Ints, with_indices};
 use super::overlay::{LogPlace, Overlay, Set};
 use super::stage::{Part, Stage, stage_memory};
 use super::turn::Turned;
@@ -33,43 +33,39 @@ pub(super) struct Bulk<'a, W> {
     engine: &'a mut Engine<W>,
     context: Context,
     way: Way,
+    /// The entries of a line that is given as values.
+    indices: Ints,
+    values: Vec<W>,
 }
 
 impl<'a, W: Bits> Bulk<'a, W> {
     pub(super) fn new(engine: &'a mut Engine<W>, context: &Context) -> Self {
-        Self { engine, context: context.clone(), way: Way::Nothing }
+        let indices = Ints::new(engine.facts.length());
+        Self { engine, context: context.clone(), way: Way::Nothing, indices, values: Vec::new() }
     }
 
     /// Writes the whole line `line`, whose values these are.
     pub(super) fn put_line(&mut self, line: usize, values: &[W]) -> Result<()> {
-        let length = self.engine.facts.length();
+        let entry = 8 + size_of::<W>();
+        let step = usize::try_from(window_bytes(&self.context)).unwrap_or(usize::MAX) / entry;
         let zero = W::default();
-        let step = usize::try_from(window_bytes(&self.context)).unwrap_or(usize::MAX)
-            / (8 + size_of::<W>());
         let count = values.iter().filter(|&&value| value != zero).count();
-        let _memory = self.context.reserve((step.min(count) * (8 + size_of::<W>())) as u64)?;
-        let mut indices = Ints::new(length);
-        let mut kept = Vec::with_capacity(step.min(count));
-        if count > step && self.is_in_order(line) {
-            // A long line goes straight to the file, piece by piece.
-            self.begin_straight(line, count as u64)?;
-            let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
-            for (part, piece) in values.chunks(step).enumerate() {
-                indices.clear();
-                kept.clear();
-                for (k, &value) in piece.iter().enumerate().filter(|&(_, &value)| value != zero) {
-                    indices.push(part * step + k);
-                    kept.push(value);
-                }
-                builder.push_part(indices.view(), &kept, &self.context)?;
-            }
-            return builder.end_line();
+        let _memory = self.context.reserve((step.min(count) * entry) as u64)?;
+        if !self.is_in_order(line) {
+            let mut indices = std::mem::replace(&mut self.indices, Ints::new(0));
+            let mut kept = std::mem::take(&mut self.values);
+            let view = compress(values, 0, &mut indices, &mut kept);
+            let done = self.put_lines(line, &[0, view.len()], indices.view(), view);
+            (self.indices, self.values) = (indices, kept);
+            return done;
         }
-        for (position, &value) in values.iter().enumerate().filter(|&(_, &value)| value != zero) {
-            indices.push(position);
-            kept.push(value);
+        self.begin_straight(line, count as u64)?;
+        let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
+        for (part, piece) in values.chunks(step.max(1)).enumerate() {
+            let kept = compress(piece, part * step, &mut self.indices, &mut self.values);
+            builder.push_part(self.indices.view(), kept, &self.context)?;
         }
-        self.put_lines(line, &[0, kept.len()], indices.view(), &kept)
+        builder.end_line()
     }
 
     /// Writes whole lines from `first` on.
@@ -297,6 +293,38 @@ impl<'a, W: Bits> Bulk<'a, W> {
     }
 }
 
+/// What is not zero of a line's values from position `first` on: the positions in `indices`, and the values,
+/// as they lie where none is zero, else copied to `kept`.
+fn compress<'v, W: Bits>(
+    values: &'v [W],
+    first: usize,
+    indices: &mut Ints,
+    kept: &'v mut Vec<W>,
+) -> &'v [W] {
+    fn positions<W: Bits, I: Int>(values: &[W], first: usize, out: &mut Vec<I>) -> bool {
+        let zero = W::default();
+        out.clear();
+        let is_full = values.iter().fold(true, |full, &value| full & (value != zero));
+        if is_full {
+            out.extend((first..first + values.len()).map(I::of));
+        } else {
+            let entries = values.iter().enumerate().filter(|&(_, &value)| value != zero);
+            out.extend(entries.map(|(k, _)| I::of(first + k)));
+        }
+        is_full
+    }
+    let is_full = match indices {
+        Ints::I32(out) => positions(values, first, out),
+        Ints::I64(out) => positions(values, first, out),
+    };
+    if is_full {
+        return values;
+    }
+    kept.clear();
+    kept.extend(values.iter().filter(|&&value| value != W::default()));
+    kept
+}
+
 /// `indices` as wide as `own` is: as they are, or copied.
 fn own_width<'a>(indices: Indices<'a>, own: &'a mut Ints) -> Indices<'a> {
     match (indices, &*own) {
@@ -354,7 +382,7 @@ fn merge_turned<W: Bits>(
             let old = block.offsets[k]..block.offsets[k + 1];
             with_indices!(block.indices.part(old.clone()), list => {
                 for (at, &value) in list.iter().zip(&block.values[old]) {
-                    let position = super::ints::Int::position(*at);
+                    let position = at.position();
                     while next.start < next.end && own.at(next.start) < position {
                         indices.push(own.at(next.start));
                         values.push(turned.values[next.start]);

@@ -29,7 +29,7 @@ impl<W: Bits> Engine<W> {
             }
             Access::Visit(order) if self.is_across(*order) => {
                 let left =
-                    (context.available_bytes() - window.min(context.available_bytes())) / 4 * 3;
+                    (context.available_bytes() - window.min(context.available_bytes())) / 8 * 7;
                 let (entries, lines) = self.group_sizes(left);
                 let groups = self.stored().div_ceil(entries as u64);
                 let counts = self.facts.length().div_ceil(lines) as u64;

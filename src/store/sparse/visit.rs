@@ -2,13 +2,21 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::Engine;
-use super::ints::{Ints, with_indices};
+use super::ints::{Int, Ints, with_indices};
 use super::window::{Block, Reader};
 use crate::array::{Bits, Compression};
 use crate::error::Result;
 use crate::store::{Context, Indices};
 use crate::sys::Advice;
+
+/// Lines of the file that are turned at a time: their entries stay in the cache.
+const STRIP_LINES: usize = 256;
+
+/// Where at least one cell in so many is an entry, it pays to look at every cell.
+const DENSE_SHARE: usize = 4;
 
 /// Lines to be shown: which ones, the positions that are covered, and the entries, positions counted from
 /// the first covered one.
@@ -67,8 +75,8 @@ impl<W: Bits> Engine<W> {
     /// once, with `bytes` of memory.
     pub(super) fn group_sizes(&self, bytes: u64) -> (usize, usize) {
         let entry = (Ints::width(self.facts.lines()).bytes() + size_of::<W>()) as u64;
-        let entries = (bytes / 4 * 3 / entry).max(1);
-        let lines = (bytes / 4 / 24).max(1);
+        let entries = (bytes / 8 * 7 / entry).max(1);
+        let lines = (bytes / 8 / 24).max(1);
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         (size(entries), size(lines))
     }
@@ -80,7 +88,7 @@ impl<W: Bits> Engine<W> {
         context: &Context,
     ) -> Result<()> {
         let mut reader = Reader::new(self, context)?;
-        let memory = context.reserve(context.available_bytes() / 4 * 3)?;
+        let memory = context.reserve(context.available_bytes() / 8 * 7)?;
         let (most, most_lines) = self.group_sizes(memory.bytes());
         let mut group = Group {
             offsets: Vec::new(),
@@ -191,7 +199,7 @@ fn count<W: Bits>(
         if *counted == block.positions {
             with_indices!(block.indices, list => {
                 for at in list {
-                    counts[super::ints::Int::position(*at) - counted.start] += 1;
+                    counts[at.position() - counted.start] += 1;
                 }
             });
         } else {
@@ -230,34 +238,138 @@ impl<W: Bits> Group<W> {
         }
         self.indices.resize(end);
         self.values.resize(end, W::default());
-        let mut next = self.offsets[..counts.len()].to_vec();
+        // Each thread turns some of the wanted lines, which lie one after another in the tile.
+        let share = wanted.len().div_ceil(context.threads());
         let (indices, values) = (&mut self.indices, &mut self.values);
-        reader.each(0..lines, &mut |block| {
-            match indices {
-                Ints::I32(indices) => turn(block, wanted, &mut next, indices, values),
-                Ints::I64(indices) => turn(block, wanted, &mut next, indices, values),
+        match indices {
+            Ints::I32(indices) => {
+                let mut shares = cut(wanted, share, &self.offsets, indices, values);
+                turn_all(reader, lines, &mut shares, context)
             }
-            context.advance((block.values.len() * size_of::<W>()) as u64)
-        })
+            Ints::I64(indices) => {
+                let mut shares = cut(wanted, share, &self.offsets, indices, values);
+                turn_all(reader, lines, &mut shares, context)
+            }
+        }
     }
 }
 
-/// Puts the entries of a block that are `wanted` behind those that came before.
-fn turn<W: Bits, I: super::ints::Int>(
-    block: &Block<'_, W>,
+/// Some of the wanted lines, and the part of the tile that they are.
+struct Share<'a, W, I> {
+    wanted: Range<usize>,
+    /// Where each line's next entry goes.
+    next: Vec<usize>,
+    indices: &'a mut [I],
+    values: &'a mut [W],
+}
+
+/// Shares of `share` lines, which begin at `offsets` in the tile.
+fn cut<'a, W, I>(
     wanted: &Range<usize>,
-    next: &mut [usize],
-    indices: &mut [I],
-    values: &mut [W],
-) {
-    with_indices!(block.indices, list => {
-        for (line, range) in of_lines(block, wanted) {
-            for (at, &value) in list[range.clone()].iter().zip(&block.values[range]) {
-                let next = &mut next[super::ints::Int::position(*at) - wanted.start];
-                indices[*next] = I::of(line);
-                values[*next] = value;
+    share: usize,
+    offsets: &[usize],
+    mut indices: &'a mut [I],
+    mut values: &'a mut [W],
+) -> Vec<Share<'a, W, I>> {
+    let mut shares = Vec::new();
+    for first in (0..wanted.len()).step_by(share.max(1)) {
+        let end = wanted.len().min(first + share);
+        let count = offsets[end] - offsets[first];
+        let (own_indices, rest) = std::mem::take(&mut indices).split_at_mut(count);
+        indices = rest;
+        let (own_values, rest) = std::mem::take(&mut values).split_at_mut(count);
+        values = rest;
+        shares.push(Share {
+            wanted: wanted.start + first..wanted.start + end,
+            next: offsets[first..end].iter().map(|offset| offset - offsets[first]).collect(),
+            indices: own_indices,
+            values: own_values,
+        });
+    }
+    shares
+}
+
+fn turn_all<W: Bits, I: Int>(
+    reader: &mut Reader<'_, W>,
+    lines: usize,
+    shares: &mut [Share<'_, W, I>],
+    context: &Context,
+) -> Result<()> {
+    reader.each(0..lines, &mut |block| {
+        let bytes = size_of_val(block.values);
+        context.install_for(bytes, || shares.par_iter_mut().for_each(|share| share.turn(block)));
+        context.advance(bytes as u64)
+    })
+}
+
+impl<W: Bits, I: Int> Share<'_, W, I> {
+    /// Puts the wanted entries of a block behind those that came before.
+    fn turn(&mut self, block: &Block<'_, W>) {
+        with_indices!(block.indices, list => {
+            let mut strip = Vec::with_capacity(STRIP_LINES);
+            for first in (0..block.lines.len()).step_by(STRIP_LINES) {
+                let last = block.lines.len().min(first + STRIP_LINES);
+                strip.clear();
+                strip.extend(block.offsets[first..=last].windows(2).map(|ends| {
+                    let own = &list[ends[0]..ends[1]];
+                    let start = below(own, self.wanted.start);
+                    ends[0] + start..ends[0] + start + below(&own[start..], self.wanted.end)
+                }));
+                let line = block.lines.start + first;
+                let entries: usize = strip.iter().map(Range::len).sum();
+                if entries * DENSE_SHARE >= strip.len() * self.wanted.len() {
+                    self.turn_dense(list, block.values, line, &mut strip);
+                } else {
+                    self.turn_sparse(list, block.values, line, &strip);
+                }
+            }
+        });
+    }
+
+    /// Entry by entry.
+    fn turn_sparse<J: Int>(
+        &mut self,
+        list: &[J],
+        values: &[W],
+        line: usize,
+        strip: &[Range<usize>],
+    ) {
+        for (line, range) in (line..).zip(strip) {
+            for (at, &value) in list[range.clone()].iter().zip(&values[range.clone()]) {
+                let next = &mut self.next[at.position() - self.wanted.start];
+                self.indices[*next] = I::of(line);
+                self.values[*next] = value;
                 *next += 1;
             }
         }
-    });
+    }
+
+    /// Wanted line by wanted line, where most cells are entries: each is written from front to back.
+    fn turn_dense<J: Int>(
+        &mut self,
+        list: &[J],
+        values: &[W],
+        line: usize,
+        strip: &mut [Range<usize>],
+    ) {
+        for (wanted, next) in self.wanted.clone().zip(&mut self.next) {
+            let wanted = J::of(wanted);
+            for (k, range) in strip.iter_mut().enumerate() {
+                if range.start < range.end && list[range.start] == wanted {
+                    self.indices[*next] = I::of(line + k);
+                    self.values[*next] = values[range.start];
+                    *next += 1;
+                    range.start += 1;
+                }
+            }
+        }
+    }
+}
+
+/// How many of these, which rise, are below `bound`.
+fn below<I: Int>(list: &[I], bound: usize) -> usize {
+    match list.last() {
+        Some(last) if last.position() >= bound => list.partition_point(|at| at.position() < bound),
+        _ => list.len(),
+    }
 }

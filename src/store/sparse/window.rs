@@ -37,8 +37,10 @@ pub(super) type ShowBlock<'s, W> = dyn FnMut(&Block<'_, W>) -> Result<()> + 's;
 /// Memory for reading lines.
 pub(super) struct Reader<'e, W> {
     engine: &'e Engine<W>,
-    /// Entries that a window holds at most.
+    context: Context,
+    /// Entries that a window holds at most; a single line may have more, where the budget holds it.
     entries: usize,
+    entry_bytes: u64,
     buffers: Buffers,
     ends: Vec<u64>,
     offsets: Vec<usize>,
@@ -62,6 +64,8 @@ impl<'e, W: Bits> Reader<'e, W> {
         let entry = engine.base.entry_bytes().max(8 + size_of::<W>()) as u64;
         Ok(Self {
             engine,
+            context: context.clone(),
+            entry_bytes: entry,
             entries: usize::try_from(bytes / entry).unwrap_or(usize::MAX).max(1),
             buffers: Buffers::default(),
             ends: Vec::new(),
@@ -92,9 +96,9 @@ impl<'e, W: Bits> Reader<'e, W> {
             let from = ends[0];
             let fit = ends.partition_point(|&end| end - from <= self.entries as u64) - 1;
             let done = if fit == 0 {
-                self.long_line(line, ends[0]..ends[1], show).map(|()| 1)
+                self.one_line(line, &ends[..2], show).map(|()| 1)
             } else {
-                self.whole_lines(line, &ends[..=fit], show)
+                self.whole_lines(line, &ends[..=fit], self.entries, show)
             };
             self.ends = ends;
             line += done?;
@@ -108,6 +112,7 @@ impl<'e, W: Bits> Reader<'e, W> {
         &mut self,
         first: usize,
         ends: &[u64],
+        most: usize,
         show: &mut ShowBlock<'_, W>,
     ) -> Result<usize> {
         let Engine { base, overlay, facts, .. } = self.engine;
@@ -118,12 +123,11 @@ impl<'e, W: Bits> Reader<'e, W> {
             loop {
                 let entries =
                     (ends[count] - ends[0]) as usize + overlay.count(&lines, &(0..length))?;
-                if entries <= self.entries {
+                if entries <= most {
                     break;
                 }
                 if count == 1 {
-                    self.long_line(first, ends[0]..ends[1], show)?;
-                    return Ok(1);
+                    return self.one_line(first, &ends[..2], show).map(|()| 1);
                 }
                 count /= 2;
                 lines.end = first + count;
@@ -146,6 +150,17 @@ impl<'e, W: Bits> Reader<'e, W> {
             show(&merged.block(lines.clone(), 0..length))
         })?;
         Ok(count)
+    }
+
+    /// Shows a line that exceeds a window: whole where the budget holds it twice, as it lies and made anew,
+    /// else in parts.
+    fn one_line(&mut self, line: usize, ends: &[u64], show: &mut ShowBlock<'_, W>) -> Result<()> {
+        let (lines, all) = (line..line + 1, 0..self.engine.facts.length());
+        let entries = (ends[1] - ends[0]) as usize + self.engine.overlay.count(&lines, &all)?;
+        match self.context.reserve((2 * entries as u64).saturating_mul(self.entry_bytes)) {
+            Ok(_memory) => self.whole_lines(line, ends, entries, show).map(|_| ()),
+            Err(_) => self.long_line(line, ends[0]..ends[1], show),
+        }
     }
 
     /// Shows a line in parts that fit.
