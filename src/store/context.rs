@@ -3,7 +3,9 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
@@ -182,7 +184,28 @@ impl Context {
 
     /// Runs `work`, whose parallel parts use this context's threads.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool().install(work)
+        let (mut work, mut done) = (Some(work), None);
+        self.run(&mut || done = work.take().map(|work| work()));
+        done.expect("the pool ran it")
+    }
+
+    /// Runs `work` for each of `parts`, on several threads where there are.
+    pub(crate) fn for_each<P: Send>(&self, parts: Vec<P>, work: impl Fn(usize, P) + Sync) {
+        let parts: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
+        self.run_each(parts.len(), &|index| {
+            let part = parts[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+            work(index, part.expect("each part is taken once"));
+        });
+    }
+
+    // The machinery of the thread pool is large: it is compiled for these two, not for every caller's closure.
+
+    fn run(&self, work: &mut (dyn FnMut() + Send)) {
+        self.pool().install(work);
+    }
+
+    fn run_each(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        self.pool().install(|| (0..count).into_par_iter().for_each(work));
     }
 
     /// [`Context::install`] where `work` moves enough bytes to pay for another thread's wake-up.
@@ -237,6 +260,11 @@ impl fmt::Debug for Context {
             .field("cancel", &self.cancel)
             .finish_non_exhaustive()
     }
+}
+
+/// Runs both, each on a thread of its own where one is free: within [`Context::install`].
+pub(crate) fn join(one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
+    rayon::join(one, other);
 }
 
 /// A part of the budget, given back when dropped.

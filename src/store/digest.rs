@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use ndarray::{Axis, Slice};
-use rayon::prelude::*;
 
 use super::{ArrayStore, Compressed, Context, Tile, TileOrder, Values};
 use crate::array::{Compression, Digest, Digester, Element};
@@ -38,24 +37,11 @@ fn add_tile<T: Element>(digester: &mut Digester, tile: &Tile<'_, T>, context: &C
     }
     // More parts than threads: they need not be equally long.
     let part = lines.div_ceil(4 * context.threads()).max(1);
-    let empty = digester.empty();
-    let sum = context.install(|| {
-        (0..lines.div_ceil(part))
-            .into_par_iter()
-            .map(|index| {
-                let mut digester = empty.clone();
-                add_lines(&mut digester, tile, index * part..lines.min((index + 1) * part));
-                digester
-            })
-            .reduce(
-                || empty.clone(),
-                |mut sum, other| {
-                    sum.merge(&other);
-                    sum
-                },
-            )
+    let mut digesters = vec![digester.empty(); lines.div_ceil(part)];
+    context.for_each(digesters.iter_mut().collect(), |index, digester| {
+        add_lines(digester, tile, index * part..lines.min((index + 1) * part));
     });
-    digester.merge(&sum);
+    digesters.iter().for_each(|part| digester.merge(part));
 }
 
 /// The axis along which neighbours lie far apart: parts of it are contiguous.

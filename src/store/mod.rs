@@ -22,6 +22,7 @@ mod verify;
 
 pub use crate::format::raw::RawLayout;
 pub use any::{AnyElement, AnyStore};
+pub(crate) use context::join;
 pub use context::{Budget, Cancel, Context, Progress, Reservation};
 pub use copy::{copy, copy_any};
 pub use dense::{DenseStore, MappedArray};

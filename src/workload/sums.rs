@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, Axis};
 use super::Value;
 use crate::array::{Compression, Element};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{ArrayStore, Compressed, Context, Indices, Tile, TileOrder, Values};
+use crate::store::{ArrayStore, Compressed, Context, Indices, Tile, TileOrder, Values, join};
 
 /// Elements that one thread sums at once: large beside the cost of handing work over.
 const LEAF: usize = 1 << 16;
@@ -79,11 +79,13 @@ fn add_dense<T: Element>(block: ArrayView2<'_, T>, sums: &mut [f64], addend: imp
         let half = cols / 2;
         let (left, right) = block.split_at(Axis(1), half);
         let (left_sums, right_sums) = sums.split_at_mut(half);
-        rayon::join(|| add_dense(left, left_sums, addend), || add_dense(right, right_sums, addend));
+        join(&mut || add_dense(left, left_sums, addend), &mut || {
+            add_dense(right, right_sums, addend)
+        });
     } else if rows > 1 && rows * cols > LEAF {
         let (upper, lower) = block.split_at(Axis(0), rows / 2);
         let mut other = vec![0.0; cols];
-        rayon::join(|| add_dense(upper, sums, addend), || add_dense(lower, &mut other, addend));
+        join(&mut || add_dense(upper, sums, addend), &mut || add_dense(lower, &mut other, addend));
         add_all(sums, &other);
     } else if by_columns {
         for (column, sum) in block.columns().into_iter().zip(sums) {
@@ -164,10 +166,9 @@ fn add_lines<T: Element>(offsets: &[usize], data: &[T], sums: &mut [f64], addend
     if lines > 1 && offsets[lines] - offsets[0] > LEAF {
         let half = lines / 2;
         let (first, second) = sums.split_at_mut(half);
-        rayon::join(
-            || add_lines(&offsets[..=half], data, first, addend),
-            || add_lines(&offsets[half..], data, second, addend),
-        );
+        join(&mut || add_lines(&offsets[..=half], data, first, addend), &mut || {
+            add_lines(&offsets[half..], data, second, addend)
+        });
         return;
     }
     for (sum, ends) in sums.iter_mut().zip(offsets.windows(2)) {
@@ -186,10 +187,9 @@ fn add_entries<T: Element, I: Position>(
     if data.len() > LEAF.max(4 * sums.len()) {
         let half = data.len() / 2;
         let mut other = vec![0.0; sums.len()];
-        rayon::join(
-            || add_entries(&cols[..half], &data[..half], sums, addend),
-            || add_entries(&cols[half..], &data[half..], &mut other, addend),
-        );
+        join(&mut || add_entries(&cols[..half], &data[..half], sums, addend), &mut || {
+            add_entries(&cols[half..], &data[half..], &mut other, addend)
+        });
         return add_all(sums, &other);
     }
     for (col, &value) in cols.iter().zip(data) {

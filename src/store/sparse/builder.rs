@@ -15,7 +15,7 @@ use super::ints::{Int, with_indices};
 use crate::array::{Bits, IndexWidth};
 use crate::error::Result;
 use crate::format::npz::{Checksums, NpzPlan, Part};
-use crate::store::{Context, Indices};
+use crate::store::{Context, Indices, join};
 use crate::sys::{Device, Existing, Medium};
 
 /// Bytes that are moved or converted at a time.
@@ -141,9 +141,11 @@ impl Builder {
         let (device, width) = (&mut *self.device, self.width);
         if is_same {
             let index_bytes = indices.bytes();
+            let mut written = Ok(());
             let mut write = || {
-                device.write_at(index_at, index_bytes)?;
-                device.write_at(at, bytes)
+                written = device
+                    .write_at(index_at, index_bytes)
+                    .and_then(|()| device.write_at(at, bytes));
             };
             let mut hash = || {
                 index_hash.update(index_bytes);
@@ -151,10 +153,11 @@ impl Builder {
             };
             if bytes.len() < PARALLEL_BYTES || context.threads() == 1 {
                 hash();
-                write()?;
+                write();
             } else {
-                context.install(|| rayon::join(write, hash)).0?;
+                context.install(|| join(&mut write, &mut hash));
             }
+            written?;
         } else {
             device.write_at(at, bytes)?;
             data_hash.update(bytes);

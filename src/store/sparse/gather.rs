@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::Engine;
 use super::ints::{Int, with_indices};
 use super::window::{Block, Reader};
@@ -137,11 +135,9 @@ fn scatter<W: Bits>(
     if is_split && context.threads() > 1 && block.values.len() >= PARALLEL_ENTRIES {
         let step = lines.div_ceil(4 * context.threads());
         let cells = &mut out.cells[first * stride..(first + lines) * stride];
-        context.install(|| {
-            cells.par_chunks_mut(step * stride).enumerate().for_each(|(part, cells)| {
-                let own = part * step..lines.min((part + 1) * step);
-                scatter_lines(block, own, wanted, cells, stride, position_stride);
-            });
+        context.for_each(cells.chunks_mut(step * stride).collect(), |part, cells| {
+            let own = part * step..lines.min((part + 1) * step);
+            scatter_lines(block, own, wanted, cells, stride, position_stride);
         });
     } else {
         let cells = &mut out.cells[first * stride..];

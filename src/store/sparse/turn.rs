@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::ints::{Int, Ints};
 use super::stage::Part;
 use crate::array::Bits;
@@ -11,6 +9,9 @@ use crate::store::Context;
 
 /// Lines turned at a time by one thread: what they become stays in its cache.
 const STRIP_LINES: usize = 512;
+
+/// Bytes below which a block is not worth another thread's wake-up.
+const PARALLEL_BYTES: usize = 1 << 20;
 
 /// Lines of the file, made of parts of staged lines.
 #[derive(Debug)]
@@ -42,12 +43,9 @@ impl<W: Bits> Turned<W> {
         };
         self.offsets.clear();
         self.offsets.resize(lines.len() + 1, 0);
-        let counts = &mut self.offsets[1..];
-        context.install_for(bytes, || {
-            counts.par_chunks_mut(STRIP_LINES).enumerate().for_each(|(strip, counts)| {
-                count(&lines, &strip_lines(strip), parts, counts);
-            });
-        });
+        let counts: Vec<_> = self.offsets[1..].chunks_mut(STRIP_LINES).collect();
+        let context = if bytes < PARALLEL_BYTES { None } else { Some(context) };
+        each(context, counts, |strip, counts| count(&lines, &strip_lines(strip), parts, counts));
         let mut end = 0;
         for offset in &mut self.offsets {
             end += *offset;
@@ -63,17 +61,28 @@ impl<W: Bits> Turned<W> {
             })
             .collect();
         let values = cut(&mut self.values, &strip_entries);
-        let fill_all = |fill_strip: &(dyn Fn(usize) + Sync)| {
-            context.install_for(bytes, || (0..strips).into_par_iter().for_each(fill_strip));
-        };
         match &mut self.indices {
             Ints::I32(indices) => {
-                fill(&lines, parts, offsets, values, cut(indices, &strip_entries), &fill_all);
+                let strips = values.into_iter().zip(cut(indices, &strip_entries)).collect();
+                each(context, strips, |strip, (values, indices)| {
+                    fill(&lines, strip, parts, offsets, values, indices);
+                });
             }
             Ints::I64(indices) => {
-                fill(&lines, parts, offsets, values, cut(indices, &strip_entries), &fill_all);
+                let strips = values.into_iter().zip(cut(indices, &strip_entries)).collect();
+                each(context, strips, |strip, (values, indices)| {
+                    fill(&lines, strip, parts, offsets, values, indices);
+                });
             }
         }
+    }
+}
+
+/// Does `work` for each part: on several threads, where there is a context for them.
+fn each<P: Send>(context: Option<&Context>, parts: Vec<P>, work: impl Fn(usize, P) + Sync) {
+    match context {
+        Some(context) => context.for_each(parts, work),
+        None => parts.into_iter().enumerate().for_each(|(index, part)| work(index, part)),
     }
 }
 
@@ -112,34 +121,17 @@ fn count<W: Bits>(
     }
 }
 
-/// Fills all strips, each into its own pieces.
+/// Fills a strip, of which these are the entries.
 fn fill<W: Bits, I: Int>(
     lines: &Range<usize>,
-    parts: &[(usize, Part<'_, W>)],
-    offsets: &[usize],
-    values: Vec<&mut [W]>,
-    indices: Vec<&mut [I]>,
-    fill_all: &dyn Fn(&(dyn Fn(usize) + Sync)),
-) {
-    let pieces: Vec<_> =
-        values.into_iter().zip(indices).map(|pieces| std::sync::Mutex::new(Some(pieces))).collect();
-    fill_all(&|strip| {
-        let start = strip * STRIP_LINES;
-        let own = start..lines.len().min(start + STRIP_LINES);
-        let piece = pieces[strip].lock().map(|mut piece| piece.take());
-        let (values, indices) = piece.ok().flatten().expect("each strip is filled once");
-        fill_strip(lines, own, parts, offsets, values, indices);
-    });
-}
-
-fn fill_strip<W: Bits, I: Int>(
-    lines: &Range<usize>,
-    own: Range<usize>,
+    strip: usize,
     parts: &[(usize, Part<'_, W>)],
     offsets: &[usize],
     values: &mut [W],
     indices: &mut [I],
 ) {
+    let start = strip * STRIP_LINES;
+    let own = start..lines.len().min(start + STRIP_LINES);
     let zero = W::default();
     let begin = offsets[own.start];
     let strip = lines.start + own.start..lines.start + own.end;

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::Engine;
 use super::ints::{Int, Ints, with_indices};
 use super::window::{Block, Reader};
@@ -14,6 +12,9 @@ use crate::sys::Advice;
 
 /// Lines of the file that are turned at a time: their entries stay in the cache.
 const STRIP_LINES: usize = 256;
+
+/// Bytes below which a block is not worth another thread's wake-up.
+const PARALLEL_BYTES: usize = 1 << 20;
 
 /// Where at least one cell in so many is an entry, it pays to look at every cell.
 const DENSE_SHARE: usize = 4;
@@ -297,7 +298,11 @@ fn turn_all<W: Bits, I: Int>(
 ) -> Result<()> {
     reader.each(0..lines, &mut |block| {
         let bytes = size_of_val(block.values);
-        context.install_for(bytes, || shares.par_iter_mut().for_each(|share| share.turn(block)));
+        if bytes < PARALLEL_BYTES {
+            shares.iter_mut().for_each(|share| share.turn(block));
+        } else {
+            context.for_each(shares.iter_mut().collect(), |_, share| share.turn(block));
+        }
         context.advance(bytes as u64)
     })
 }

@@ -5,8 +5,6 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::Engine;
 use super::base::{Buffers, values, window_bytes};
 use super::ints::{Ints, in_range, rises, with_indices};
@@ -314,11 +312,11 @@ impl<W: Bits> Engine<W> {
             (0..lines).all(line_rises)
         } else {
             let step = lines.div_ceil(4 * self.context.threads());
-            self.context.install(|| {
-                (0..lines.div_ceil(step))
-                    .into_par_iter()
-                    .all(|part| (part * step..lines.min((part + 1) * step)).all(line_rises))
-            })
+            let mut sorted = vec![false; lines.div_ceil(step)];
+            self.context.for_each(sorted.iter_mut().collect(), |part, sorted| {
+                *sorted = (part * step..lines.min((part + 1) * step)).all(line_rises);
+            });
+            sorted.into_iter().all(|sorted| sorted)
         };
         if sorted || in_range(block.indices, length) {
             return Ok(sorted);
