@@ -8,7 +8,7 @@ use super::SparseStore;
 use super::base::window_bytes;
 use super::bulk::Bulk;
 use super::ints::Ints;
-use super::overlay::Set;
+use super::runs::Set;
 use crate::array::{Compression, Element, Picks, Shape};
 use crate::error::Result;
 use crate::store::{ColumnWriter, Compressed, Context, Tile, TileWriter, Values, check_columns};
