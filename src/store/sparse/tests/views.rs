@@ -5,7 +5,11 @@ use crate::format::npz::Part;
 use crate::store::SparseView;
 
 fn sorted(compression: Compression) -> Written {
-    Written::of(compression, 6, &[vec![(0, 1.0), (5, 2.0)], vec![], vec![(2, -3.0)], vec![(1, 4.0)]])
+    Written::of(
+        compression,
+        6,
+        &[vec![(0, 1.0), (5, 2.0)], vec![], vec![(2, -3.0)], vec![(1, 4.0)]],
+    )
 }
 
 #[test]
@@ -18,7 +22,8 @@ fn a_view_copies_nothing() {
             std::fs::write(&path, file.bytes()).unwrap();
             let context = context(1 << 20);
             let store = SparseStore::<f32>::open(&path, Mode::Read, &context).unwrap();
-            let borrowed = |part| store.engine.base.borrow(part).unwrap().unwrap().0.as_ptr().addr();
+            let borrowed =
+                |part| store.engine.base.borrow(part).unwrap().unwrap().0.as_ptr().addr();
             macro_rules! check {
                 ($view:expr) => {{
                     let view = $view;
