@@ -227,7 +227,7 @@ fn bad_files_are_refused_for_what_is_wrong_with_them() {
         ("indptr-too-long", &["indptr"]),
         ("indices-too-large", &["an index is not within 0.."]),
         ("indices-negative", &["an index is not within 0.."]),
-        ("lengths-disagree", &["indices", "data"]),
+        ("lengths-disagree", &["3 values for 4 indices"]),
         ("no-data", &["data"]),
         ("no-format", &["format"]),
         ("dtype-object", &["object dtype"]),
