@@ -13,6 +13,7 @@ mod bulk;
 mod gather;
 mod ints;
 mod overlay;
+mod parts;
 mod plan;
 mod runs;
 mod stage;

@@ -5,6 +5,7 @@ use ndarray::s;
 use super::*;
 use crate::array::{Order, Selection};
 use crate::store::{AnyStore, CreateOptions, Layout, copy};
+use crate::sys::{Operation, Recorded, RecordingMedium};
 
 /// Orders in which columns may come.
 fn orders(cols: usize) -> [Vec<usize>; 3] {
@@ -166,15 +167,48 @@ fn copies_between_all_kinds_in_a_small_budget() {
 fn long_lines_are_copied_between_sparse_files() {
     let shape = Shape::new(6, 5000);
     for (from, to) in BOTH.into_iter().flat_map(|from| BOTH.map(|to| (from, to))) {
-        let context = context(32 << 10);
-        let values = sample(shape, 2, 4);
-        let mut source = create(from, shape, &context);
-        source.write(&Selection::all(), values.view()).unwrap();
-        source.sync().unwrap();
-        let mut copied = create(to, shape, &context);
+        for budget in [32 << 10, 256 << 10] {
+            let context = context(budget);
+            let mut values = sample(shape, 2, 4);
+            values.row_mut(3).assign(&sample(Shape::new(1, 5000), 100, 5).row(0));
+            let mut source = create(from, shape, &context);
+            source.write(&Selection::all(), values.view()).unwrap();
+            source.sync().unwrap();
+            let mut copied = create(to, shape, &context);
+            copied.write(&Selection::all(), sample(shape, 3, 1).view()).unwrap();
+            copy(&source, &mut copied, &context).unwrap();
+            assert_reads(&copied, &values, &context);
+            copied.sync().unwrap();
+            assert_reads(&copied, &values, &context);
+        }
+    }
+}
+
+/// The file is not written anew for every line that comes in parts.
+#[test]
+fn long_lines_among_short_ones_are_written_once() {
+    let shape = Shape::new(40, 2500);
+    let context = context(256 << 10);
+    let mut values = sample(shape, 2, 4);
+    for row in (0..40).step_by(2) {
+        values.row_mut(row).assign(&sample(Shape::new(1, 2500), 100, row).row(0));
+    }
+    let mut source = create(Compression::Csr, shape, &context);
+    source.write(&Selection::all(), values.view()).unwrap();
+    for to in BOTH {
+        let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
+        let shared = Arc::new(medium.clone());
+        let mut copied =
+            SparseStore::create(shared, path(), shape, to, Existing::Refuse, &context).unwrap();
         copy(&source, &mut copied, &context).unwrap();
-        assert_reads(&copied, &values, &context);
         copied.sync().unwrap();
         assert_reads(&copied, &values, &context);
+        let written = |recorded: &Recorded| match &recorded.operation {
+            Operation::Write(range) => range.end - range.start,
+            _ => 0,
+        };
+        let bytes: u64 = medium.take().iter().map(written).sum();
+        let file = copied.stats().bytes_on_disk;
+        assert!(bytes < 6 * file, "{to}: {bytes} bytes for {file}");
     }
 }
