@@ -6,10 +6,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use arraystore::array::{Bool, DType, Element, Order};
-use arraystore::format::{ByteOrder, DenseLayout, npy};
-use arraystore::{Error, ErrorKind, Result};
+use arraystore::array::Element;
+use arraystore::store::{
+    AnyStore, ArrayStore, ArrayStoreExt, Context, Io, Layout, MemoryStore, OpenOptions, Spec,
+    TileOrder,
+};
+use arraystore::{Result, with_store};
+use ndarray::{Array2, ArrayView2, s};
 use serde_json::Value;
+
+const EVERY_IO: [Io; 2] = [Io::Mapped, Io::Positioned];
 
 /// What a file holds, as expected.json tells it.
 #[derive(Debug, PartialEq)]
@@ -19,47 +25,34 @@ struct Contents {
     file_shape: Option<Vec<u64>>,
     /// `c`, `f`, `csr` or `csc`.
     layout: String,
+    /// Entries, of a sparse file.
+    stored: Option<u64>,
     /// The elements in C order, little-endian, in hexadecimal.
     values: String,
 }
 
 /// Everything that is in the file at `path`. The one place that knows how files are opened.
-fn load(path: &Path) -> Result<Contents> {
-    let bytes = fs::read(path).map_err(|error| Error::io("read", error))?;
-    let header = npy::read_header(&mut &bytes[..])?;
-    let layout = DenseLayout::from_npy(&header, bytes.len() as u64)?;
-    let data = &bytes[usize::try_from(layout.data_offset).unwrap()..];
-    if layout.dtype == DType::Bool && !bytemuck::cast_slice(data).iter().all(Bool::is_valid) {
-        return Err(Error::new(ErrorKind::Malformed, "read", "a boolean is neither 0 nor 1"));
-    }
-    let file_shape = layout.file_shape.as_ref();
+fn load(path: &Path, io: Io) -> Result<Contents> {
+    let store = open(path, io)?;
+    let Spec { shape, dtype, layout, file_shape } = store.spec().clone();
+    let values = with_store!(&store, store => hex(&bytes(store.to_array()?.view())));
     Ok(Contents {
-        dtype: layout.dtype.to_string(),
-        shape: [layout.shape.rows as u64, layout.shape.cols as u64],
+        dtype: dtype.to_string(),
+        shape: [shape.rows as u64, shape.cols as u64],
         file_shape: file_shape.map(|shape| shape.iter().map(|&length| length as u64).collect()),
-        layout: layout.order.to_string(),
-        values: hex(&in_c_order(&layout, data)),
+        layout: layout.to_string(),
+        stored: matches!(layout, Layout::Sparse(_)).then_some(store.stats().stored),
+        values,
     })
 }
 
-/// The elements of a dense file in C order and the machine's byte order.
-fn in_c_order(layout: &DenseLayout, data: &[u8]) -> Vec<u8> {
-    let (rows, cols) = (layout.shape.rows, layout.shape.cols);
-    let item_size = layout.dtype.item_size();
-    let mut out = Vec::with_capacity(data.len());
-    for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
-        let place = match layout.order {
-            Order::C => row * cols + col,
-            Order::Fortran => col * rows + row,
-        };
-        for unit in data[place * item_size..][..item_size].chunks(layout.dtype.swap_size()) {
-            match layout.byte_order {
-                ByteOrder::Native => out.extend(unit),
-                ByteOrder::Swapped => out.extend(unit.iter().rev()),
-            }
-        }
-    }
-    out
+fn open(path: &Path, io: Io) -> Result<AnyStore> {
+    AnyStore::open(path, &OpenOptions { io, ..OpenOptions::default() })
+}
+
+/// Elements in C order.
+fn bytes<T: Element>(array: ArrayView2<'_, T>) -> Vec<u8> {
+    array.iter().flat_map(|value| bytemuck::bytes_of(value).to_vec()).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -110,30 +103,85 @@ fn check_good(entry: &Value) -> std::result::Result<(), String> {
         shape: numbers(&entry["shape"]).try_into().unwrap(),
         file_shape: entry.get("file_shape").filter(|shape| !shape.is_null()).map(numbers),
         layout: text("order").or(text("layout")).unwrap(),
+        stored: entry.get("stored").map(|stored| stored.as_u64().unwrap()),
         values: text("values").unwrap(),
     };
-    match load(&folder().join("files").join(name(entry))) {
-        Ok(found) if found == expected => Ok(()),
-        Ok(found) => Err(format!("{found:?}\n    where {expected:?} was written")),
-        Err(error) => Err(format!("{:?}: {error}", error.kind())),
+    for io in EVERY_IO {
+        match load(&path(entry), io) {
+            Ok(found) if found == expected => {}
+            Ok(found) => {
+                return Err(format!("{io:?}: {found:?}\n    where {expected:?} was written"));
+            }
+            Err(error) => return Err(format!("{io:?}: {:?}: {error}", error.kind())),
+        }
     }
+    Ok(())
+}
+
+fn path(entry: &Value) -> PathBuf {
+    folder().join("files").join(name(entry))
+}
+
+/// Reads a good file in every way there is.
+fn check_every_way(entry: &Value) -> std::result::Result<(), String> {
+    for io in EVERY_IO {
+        let store = open(&path(entry), io).map_err(|error| error.to_string())?;
+        with_store!(&store, store => every_way(&**store))
+            .map_err(|error| error.to_string())?
+            .map_or(Ok(()), |what| Err(format!("{io:?}: {what} differ")))?;
+    }
+    Ok(())
+}
+
+/// What differs from the whole, if anything does.
+fn every_way<T: Element>(store: &dyn ArrayStore<Elem = T>) -> Result<Option<String>> {
+    let whole = store.to_array()?;
+    for (j, column) in whole.columns().into_iter().enumerate() {
+        let read = store.column(j)?;
+        if !read.iter().map(bytemuck::bytes_of).eq(column.iter().map(bytemuck::bytes_of)) {
+            return Ok(Some(format!("the values of column {j}")));
+        }
+    }
+    for (i, row) in whole.rows().into_iter().enumerate() {
+        let read = store.row(i)?;
+        if !read.iter().map(bytemuck::bytes_of).eq(row.iter().map(bytemuck::bytes_of)) {
+            return Ok(Some(format!("the values of row {i}")));
+        }
+    }
+    let context = Context::default();
+    for order in [TileOrder::Any, TileOrder::Columns, TileOrder::Rows] {
+        let mut shown = Array2::from_elem(whole.dim(), T::default());
+        let visit = &mut |tile: arraystore::store::Tile<'_, T>| {
+            tile.copy_to(shown.slice_mut(s![tile.rows.clone(), tile.cols.clone()]));
+            Ok(())
+        };
+        store.visit(order, visit, &context)?;
+        if bytes(shown.view()) != bytes(whole.view()) {
+            return Ok(Some(format!("the tiles of {order:?}")));
+        }
+    }
+    let digest = MemoryStore::new(whole).digest(&context)?;
+    Ok((store.digest(&context)? != digest).then(|| "digests".to_owned()))
 }
 
 fn check_bad(entry: &Value) -> std::result::Result<(), String> {
     let allowed = entry["error"].as_array().unwrap();
-    match load(&folder().join("files").join(name(entry))) {
-        Ok(_) => Err(format!("was accepted ({})", entry["why"])),
-        Err(error) => {
-            let (kind, line) = (format!("{:?}", error.kind()), error.to_string());
-            if !allowed.iter().any(|allowed| *allowed == *kind) {
-                return Err(format!("{kind} where {allowed:?} was expected: {line}"));
-            }
-            if line.is_empty() || line.contains('\n') || line.len() > 300 {
-                return Err(format!("not one clear line: {line}"));
-            }
-            Ok(())
+    for io in EVERY_IO {
+        let Err(error) = load(&path(entry), io) else {
+            return Err(format!("was accepted ({})", entry["why"]));
+        };
+        let (kind, line) = (format!("{:?}", error.kind()), error.to_string());
+        if !allowed.iter().any(|allowed| *allowed == *kind) {
+            return Err(format!("{io:?}: {kind} where {allowed:?} was expected: {line}"));
+        }
+        let reason = line.strip_prefix(&format!("{}: ", path(entry).display()));
+        if !reason.is_some_and(|reason| !reason.is_empty() && reason.len() < 200)
+            || line.contains('\n')
+        {
+            return Err(format!("{io:?}: not one clear line about the file: {line}"));
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -144,6 +192,23 @@ fn dense_files_hold_what_numpy_wrote() {
 #[test]
 fn bad_dense_files_are_refused() {
     check_all(&bad("dense"), check_bad);
+}
+
+#[test]
+fn sparse_files_hold_what_scipy_wrote() {
+    check_all(&good("sparse"), check_good);
+}
+
+/// At the latest when they are read.
+#[test]
+fn bad_sparse_files_are_refused() {
+    check_all(&bad("sparse"), check_bad);
+}
+
+#[test]
+fn columns_rows_visits_and_digests_agree_with_the_whole() {
+    check_all(&good("sparse"), check_every_way);
+    check_all(&good("dense"), check_every_way);
 }
 
 /// A file that no entry tells of is checked by nobody.

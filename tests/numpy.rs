@@ -10,10 +10,14 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
-use arraystore::array::{Compression, DType, IndexWidth, Order, Shape};
+use arraystore::array::{
+    Bool, Complex32, Complex64, Compression, DType, IndexWidth, Order, Selection, Shape, f16,
+};
 use arraystore::format::npy;
 use arraystore::format::npz::{Checksums, NpzPlan, Part};
 use arraystore::format::raw::RawLayout;
+use arraystore::store::{AnyElement, Context, CreateOptions, Layout, MemoryStore, copy, create};
+use ndarray::{Array2, s};
 use serde_json::{Value, json};
 
 /// Lets NumPy and SciPy load the files and compare them with what is expected of each (see the
@@ -199,6 +203,129 @@ fn npz_files_are_what_scipy_loads() {
         for compression in [Compression::Csr, Compression::Csc] {
             for width in [IndexWidth::I32, IndexWidth::I64] {
                 expectations.push(written_npz(folder.path(), compression, dtype, width));
+            }
+        }
+    }
+    assert_as_expected(&expectations);
+}
+
+/// Ways to fill a store.
+#[derive(Debug, Clone, Copy)]
+enum Fill {
+    Write,
+    Columns,
+    ColumnsReversed,
+    Copy,
+}
+
+/// Elements of which every third is zero, and some are what numbers have beside them: −0.0 and NaN.
+fn sparse_elements(dtype: DType, count: usize) -> Vec<u8> {
+    let item_size = dtype.item_size();
+    let mut bytes = elements(dtype, count);
+    let parts = match dtype {
+        DType::Complex64 | DType::Complex128 => 2,
+        _ => 1,
+    };
+    let is_real = matches!(dtype, DType::F32 | DType::F64) || parts == 2;
+    let nan = if item_size / parts == 4 { [0xc0, 0x7f] } else { [0xf8, 0x7f] };
+    for (k, element) in bytes.chunks_mut(item_size).enumerate() {
+        match k % 7 {
+            0 | 3 => element.fill(0),
+            1 if is_real => {
+                element.fill(0);
+                element[item_size / parts - 1] = 0x80;
+            }
+            2 if is_real => {
+                element.fill(0);
+                element[item_size - 2..].copy_from_slice(&nan);
+            }
+            _ => {}
+        }
+    }
+    bytes
+}
+
+/// Lets a store write an npz file, and returns what SciPy must see in it.
+fn stored<T: AnyElement>(
+    path: &Path,
+    compression: Compression,
+    shape: (usize, usize),
+    cells: &[u8],
+    fill: Fill,
+) -> Value {
+    let values = bytemuck::pod_collect_to_vec::<u8, T>(cells);
+    let values = Array2::from_shape_vec(shape, values).unwrap();
+    let options = CreateOptions::new(Shape::new(shape.0, shape.1), T::DTYPE)
+        .layout(Layout::Sparse(compression));
+    let mut store = create::<T>(path, &options).unwrap();
+    let context = Context::default();
+    match fill {
+        Fill::Write => store.write(&Selection::all(), values.view()).unwrap(),
+        Fill::Copy => copy(&MemoryStore::new(values), &mut *store, &context).unwrap(),
+        Fill::Columns | Fill::ColumnsReversed => {
+            let mut writer = store.column_writer(&context).unwrap();
+            for k in 0..shape.1 {
+                let column = if matches!(fill, Fill::Columns) { k } else { shape.1 - 1 - k };
+                writer.write(column, values.slice(s![.., column..=column])).unwrap();
+            }
+            writer.finish().unwrap();
+        }
+    }
+    store.sync().unwrap();
+    json!({
+        "path": path, "kind": "npz", "dtype": T::DTYPE.numpy_name(), "shape": [shape.0, shape.1],
+        "layout": compression.to_string(), "values": hex(cells), "aligned": true,
+        "canonical": true, "index_bits": 32,
+    })
+}
+
+type Stored = fn(&Path, Compression, (usize, usize), &[u8], Fill) -> Value;
+
+fn stored_of(dtype: DType) -> Stored {
+    match dtype {
+        DType::Bool => stored::<Bool>,
+        DType::I8 => stored::<i8>,
+        DType::I16 => stored::<i16>,
+        DType::I32 => stored::<i32>,
+        DType::I64 => stored::<i64>,
+        DType::U8 => stored::<u8>,
+        DType::U16 => stored::<u16>,
+        DType::U32 => stored::<u32>,
+        DType::U64 => stored::<u64>,
+        DType::F16 => stored::<f16>,
+        DType::F32 => stored::<f32>,
+        DType::F64 => stored::<f64>,
+        DType::Complex64 => stored::<Complex32>,
+        DType::Complex128 => stored::<Complex64>,
+    }
+}
+
+#[test]
+fn npz_files_that_stores_write_are_what_scipy_loads() {
+    if python::python().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut expectations = Vec::new();
+    let fills = [Fill::Write, Fill::Columns, Fill::ColumnsReversed, Fill::Copy];
+    let shapes = [(0, 0), (0, 4), (4, 0), (1, 30), (30, 1)];
+    for dtype in DType::ALL.into_iter().filter(|&dtype| dtype != DType::F16) {
+        for compression in [Compression::Csr, Compression::Csc] {
+            let mut add = |name: &str, shape: (usize, usize), cells: &[u8], fill: Fill| {
+                let name = format!("{dtype}-{compression}-{fill:?}-{name}.npz");
+                let path = folder.path().join(name);
+                expectations.push(stored_of(dtype)(&path, compression, shape, cells, fill));
+            };
+            for (k, fill) in fills.into_iter().enumerate() {
+                add("values", (9, 14), &sparse_elements(dtype, 9 * 14), fill);
+                // Each shape in one of the ways: it is the shape that matters.
+                for (shape, (rows, cols)) in shapes.into_iter().enumerate() {
+                    if (shape + k).is_multiple_of(fills.len()) {
+                        let cells = sparse_elements(dtype, rows * cols);
+                        add(&format!("{rows}x{cols}"), (rows, cols), &cells, fill);
+                    }
+                }
+                add("zeros", (3, 4), &vec![0; 12 * dtype.item_size()], fill);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
 use super::{
     AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Tile,
@@ -87,6 +87,13 @@ impl Route {
         let column_bytes = to.shape.rows.saturating_mul(item_bytes) as u64;
         let columns = columns && column_bytes <= visiting.available_bytes();
         let writing = context.rest(&visiting);
+        // A sparse column longer than its store's window comes in parts too, and these are put together here.
+        let has_parts = columns && matches!(from.layout, Layout::Sparse(_));
+        if !has_parts {
+            return Ok(Self { order, columns, visiting, writing });
+        }
+        let columns = column_bytes <= writing.available_bytes() / 2;
+        let writing = if columns { writing.without(column_bytes) } else { writing };
         Ok(Self { order, columns, visiting, writing })
     }
 }
@@ -138,16 +145,21 @@ fn tile_numbers<T: Element>(
 enum Sink<'a, T: Element> {
     /// Any tile, written where it belongs.
     Tiles(Box<dyn TileWriter<Elem = T> + 'a>),
-    /// Tiles of whole columns, or a column in parts, which are put together first.
-    Columns { writer: Box<dyn ColumnWriter<Elem = T> + 'a>, rows: usize, column: Vec<T> },
+    /// Tiles of whole columns.
+    Columns(Box<dyn ColumnWriter<Elem = T> + 'a>, Parts<T>),
+}
+
+/// A column that comes in parts.
+struct Parts<T> {
+    rows: usize,
+    column: Vec<T>,
 }
 
 impl<'a, T: Element> Sink<'a, T> {
     fn new(to: &'a mut dyn ArrayStore<Elem = T>, route: &Route) -> Result<Self> {
         Ok(if route.columns {
-            let rows = to.spec().shape.rows;
-            let writer = to.column_writer(&route.writing)?;
-            Self::Columns { writer, rows, column: Vec::new() }
+            let parts = Parts { rows: to.spec().shape.rows, column: Vec::new() };
+            Self::Columns(to.column_writer(&route.writing)?, parts)
         } else {
             Self::Tiles(to.tile_writer(&route.writing)?)
         })
@@ -172,7 +184,7 @@ impl<'a, T: Element> Sink<'a, T> {
 
     fn finish(self) -> Result<()> {
         match self {
-            Self::Columns { writer, .. } => writer.finish(),
+            Self::Columns(writer, _) => writer.finish(),
             Self::Tiles(writer) => writer.finish(),
         }
     }
@@ -180,22 +192,30 @@ impl<'a, T: Element> Sink<'a, T> {
     fn put(&mut self, tile: &Tile<'_, T>) -> Result<()> {
         match self {
             Self::Tiles(writer) => writer.write(tile),
-            Self::Columns { writer, rows: all, column } => {
-                tile.for_each_dense(Axis(1), PART_BYTES, &mut |rows, cols, block| {
-                    if rows.len() == *all {
-                        return writer.write(cols.start, block);
-                    }
-                    // A visit shows the parts of a column from top to bottom, one after another.
-                    column.truncate(rows.start);
-                    column.extend(block.iter().copied());
-                    if column.len() < *all {
-                        return Ok(());
-                    }
-                    let whole = ArrayView2::from_shape((*all, 1), &*column);
-                    writer.write(cols.start, whole.map_err(super::shape_error)?)
+            Self::Columns(writer, parts) if tile.rows.len() < parts.rows => {
+                parts.put(tile, &mut **writer)
+            }
+            Self::Columns(writer, _) => {
+                tile.for_each_dense(Axis(1), PART_BYTES, &mut |_, cols, block| {
+                    writer.write(cols.start, block)
                 })
             }
         }
+    }
+}
+
+impl<T: Element> Parts<T> {
+    /// Takes a part, which lies behind those before; the last one completes the column.
+    fn put(&mut self, tile: &Tile<'_, T>, writer: &mut dyn ColumnWriter<Elem = T>) -> Result<()> {
+        self.column.resize(self.rows, T::default());
+        let part = &mut self.column[tile.rows.clone()];
+        let part = ArrayViewMut2::from_shape((tile.rows.len(), tile.cols.len()), part);
+        tile.copy_to(part.expect("only a single column comes in parts"));
+        if tile.rows.end < self.rows {
+            return Ok(());
+        }
+        let column = ArrayView2::from_shape((self.rows, 1), &self.column);
+        writer.write(tile.cols.start, column.expect("a column of its own length"))
     }
 }
 
@@ -231,7 +251,7 @@ impl<T: Element> Tile<'_, T> {
     }
 
     /// Copies some lines along `axis`, counted from the tile's first, into `out`, which is all zero.
-    fn copy_part(&self, axis: Axis, lines: Range<usize>, mut out: ndarray::ArrayViewMut2<'_, T>) {
+    fn copy_part(&self, axis: Axis, lines: Range<usize>, mut out: ArrayViewMut2<'_, T>) {
         match &self.values {
             Values::Dense(block) => {
                 out.assign(&block.slice_axis(axis, ndarray::Slice::from(lines)));

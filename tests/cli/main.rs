@@ -4,6 +4,7 @@
 mod happy;
 mod refusals;
 mod reports;
+mod sparse;
 mod system;
 
 use std::fs;

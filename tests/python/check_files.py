@@ -11,6 +11,7 @@ Reads a JSON list of expectations from standard input:
     values  the elements as little-endian bytes in C order, in hexadecimal; duplicates summed
     offset  where data begin (raw)
     index_bits  how wide SciPy must see the indices (npz)
+    canonical  true: each line's indices must rise, none be there twice (npz)
     aligned true: data must begin at a multiple of 64 bytes, in an npz every member's
     numpy   true: the header must be byte for byte what NumPy writes (npy)
 
@@ -87,6 +88,8 @@ def check_npz(expected):
     bits = {8 * array.dtype.itemsize for array in (matrix.indptr, matrix.indices)}
     if bits != {expected.get("index_bits", *bits)}:
         yield f"indices of {bits} bits where {expected['index_bits']} were expected"
+    if expected.get("canonical") and not matrix.has_canonical_format:
+        yield "indices are not sorted, or some are there twice"
     yield from compare(matrix_values(matrix), expected)
     with zipfile.ZipFile(expected["path"]) as archive:
         broken = archive.testzip()

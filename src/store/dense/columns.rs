@@ -26,6 +26,9 @@ const LARGEST_BLOCK_BYTES: u64 = 8 << 20;
 /// Bytes written in place after which the disk is set to work on them.
 const WRITE_BACK_BYTES: u64 = 16 << 20;
 
+/// The largest pages of the page cache: a change through a map makes all of one dirty.
+const LARGE_PAGE_BYTES: u64 = 2 << 20;
+
 /// How columns come into place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ColumnPlan {
@@ -310,7 +313,10 @@ impl WriteBehind {
         }
         self.pending.end = range.end;
         if self.pending.end - self.pending.start >= WRITE_BACK_BYTES {
-            self.flush(device);
+            // What lies behind the last whole page is yet to be changed, and would be written twice.
+            let whole = self.pending.end / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+            device.write_back(self.pending.start..whole);
+            self.pending.start = whole;
         }
     }
 

@@ -19,7 +19,7 @@ use crate::store::{Context, Indices, join};
 use crate::sys::{Device, Existing, Medium};
 
 /// Bytes that are moved or converted at a time.
-const CHUNK_BYTES: usize = 256 << 10;
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
 
 /// Bytes below which checksums are not worth another thread's wake-up.
 const PARALLEL_BYTES: usize = 1 << 20;
@@ -302,14 +302,14 @@ fn in_width(indices: Indices<'_>, width: IndexWidth) -> Vec<u8> {
 
 /// `count` items of `item` bytes from `offset` on.
 #[derive(Debug, Clone, Copy)]
-struct Run {
-    offset: u64,
-    item: usize,
-    count: u64,
+pub(super) struct Run {
+    pub offset: u64,
+    pub item: usize,
+    pub count: u64,
 }
 
 /// Moves items within a device; where their sizes differ they are integers of these widths.
-fn move_run(device: &mut dyn Device, from: Run, to: Run) -> Result<()> {
+pub(super) fn move_run(device: &mut dyn Device, from: Run, to: Run) -> Result<()> {
     if (from.offset, from.item) == (to.offset, to.item) {
         return Ok(());
     }

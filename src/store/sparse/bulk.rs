@@ -10,12 +10,13 @@ use super::Engine;
 use super::base::window_bytes;
 use super::builder::{Builder, most_entries};
 use super::ints::{Int, Ints, with_indices};
-use super::overlay::{LogPlace, Overlay, Set};
+use super::overlay::{LogPlace, Overlay};
+use super::runs::Set;
 use super::stage::{Part, Stage, stage_memory};
 use super::turn::Turned;
 use super::window::{Block, Reader};
 use crate::array::Bits;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::store::{Context, Indices};
 
 /// What is being written.
@@ -160,7 +161,14 @@ impl<'a, W: Bits> Bulk<'a, W> {
             let lines = self.engine.facts.lines() as u64;
             let others = self.engine.base.entries() + self.engine.overlay.entries();
             let expected = entries.saturating_mul(lines - line as u64).max(others);
-            self.way = Way::Straight(self.engine.builder(expected)?);
+            let builder = match self.engine.builder(expected) {
+                // The first line may be the only one that has so many.
+                Err(error) if error.kind() == ErrorKind::NoSpace && expected > others => {
+                    self.engine.builder(others)?
+                }
+                builder => builder?,
+            };
+            self.way = Way::Straight(builder);
         }
         let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
         copy_lines(self.engine, builder.lines()..line, builder, &self.context)
@@ -430,9 +438,12 @@ impl<W: Bits> Engine<W> {
                     context,
                     &log,
                 )?;
+                if self.overlay.is_deep(context) {
+                    self.fold(context)?;
+                }
             }
         }
-        if self.overlay.is_deep() { self.fold(context) } else { Ok(()) }
+        Ok(())
     }
 
     /// Merges what was written into a new file.

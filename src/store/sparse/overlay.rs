@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::array::{Bits, Picks};
+use super::runs::{Patch, Patches, Runs, Set};
+use crate::array::Bits;
 use crate::error::Result;
 use crate::store::{Context, Reservation};
 use crate::sys::{Device, Medium};
@@ -25,7 +26,7 @@ const FEW_CELLS: usize = 256;
 const LAYER_BYTES: u64 = 256;
 
 /// Layers beyond this many cost every read more than merging them all does.
-const MOST_LAYERS: usize = 512;
+pub(super) const MOST_LAYERS: usize = 512;
 
 /// The layers, oldest first.
 #[derive(Debug)]
@@ -51,208 +52,13 @@ enum Place<W> {
     Logged { offset: u64, runs: u64, entries: u64 },
 }
 
-/// Entries by line: run `k` is of line `lines[k]` and ends before entry `ends[k]`.
-#[derive(Debug, Clone)]
-pub(super) struct Runs<W> {
-    lines: Vec<u64>,
-    ends: Vec<u64>,
-    positions: Vec<u64>,
-    values: Vec<W>,
-}
-
-/// Some indices, each once, rising.
-#[derive(Debug, Clone)]
-pub(super) enum Set {
-    Range { start: usize, step: usize, count: usize },
-    List(Vec<usize>),
-}
-
-impl Set {
-    /// The picked indices, and for each which of the picks is its last one.
-    pub(super) fn of(picks: Picks<'_>) -> (Self, Vec<usize>) {
-        match picks {
-            Picks::Range { start, step, count } => {
-                (Self::Range { start, step, count }, (0..count).collect())
-            }
-            Picks::List(list) => {
-                let last: BTreeMap<usize, usize> =
-                    list.iter().enumerate().map(|(at, &index)| (index, at)).collect();
-                (Self::List(last.keys().copied().collect()), last.into_values().collect())
-            }
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Range { count, .. } => *count,
-            Self::List(list) => list.len(),
-        }
-    }
-
-    pub(super) fn at(&self, k: usize) -> usize {
-        match self {
-            Self::Range { start, step, .. } => start + k * step,
-            Self::List(list) => list[k],
-        }
-    }
-
-    fn contains(&self, index: usize) -> bool {
-        match *self {
-            Self::Range { start, step, count } => {
-                index >= start
-                    && (index - start).is_multiple_of(step)
-                    && (index - start) / step < count
-            }
-            Self::List(ref list) => list.binary_search(&index).is_ok(),
-        }
-    }
-
-    /// Those from the `from`-th to before the `to`-th.
-    pub(super) fn part(&self, range: Range<usize>) -> Self {
-        match self {
-            Self::Range { start, step, .. } => {
-                Self::Range { start: start + range.start * step, step: *step, count: range.len() }
-            }
-            Self::List(list) => Self::List(list[range].to_vec()),
-        }
-    }
-
-    fn touches(&self, range: &Range<usize>) -> bool {
-        let len = self.len();
-        len > 0 && self.at(0) < range.end && self.at(len - 1) >= range.start
-    }
-}
-
-impl<W: Bits> Runs<W> {
-    pub(super) fn new() -> Self {
-        Self { lines: Vec::new(), ends: Vec::new(), positions: Vec::new(), values: Vec::new() }
-    }
-
-    /// Appends an entry, which lies behind all others.
-    pub(super) fn push(&mut self, line: usize, position: usize, value: W) {
-        self.positions.push(position as u64);
-        self.values.push(value);
-        let end = self.values.len() as u64;
-        if self.lines.last() == Some(&(line as u64)) {
-            *self.ends.last_mut().expect("every run has an end") = end;
-        } else {
-            self.lines.push(line as u64);
-            self.ends.push(end);
-        }
-    }
-
-    fn bytes(&self) -> u64 {
-        runs_bytes::<W>(self.lines.len() as u64, self.values.len() as u64)
-    }
-
-    /// Entries of the runs in `range`.
-    fn entries(&self, runs: Range<usize>) -> Range<usize> {
-        let begin = |run: usize| if run == 0 { 0 } else { self.ends[run - 1] as usize };
-        begin(runs.start)..begin(runs.end)
-    }
-
-    fn runs_of(&self, lines: &Range<usize>) -> Range<usize> {
-        let below = |line: usize| self.lines.partition_point(|&own| own < line as u64);
-        below(lines.start)..below(lines.end)
-    }
-}
-
-fn runs_bytes<W>(runs: u64, entries: u64) -> u64 {
-    16 * runs + entries * (8 + size_of::<W>() as u64)
-}
-
-/// What the layers say of some lines, oldest first.
-#[derive(Debug)]
-pub(super) struct Patches<'a, W: Bits>(Vec<Patch<'a, W>>);
-
-#[derive(Debug)]
-struct Patch<'a, W: Bits> {
-    cover: Option<&'a (Set, Set)>,
-    runs: Cow<'a, Runs<W>>,
-}
-
-/// Entries of one line: rising positions and their values.
-#[derive(Debug)]
-pub(super) struct Line<W> {
-    pub positions: Vec<usize>,
-    pub values: Vec<W>,
-}
-
-impl<W> Default for Line<W> {
-    fn default() -> Self {
-        Self { positions: Vec::new(), values: Vec::new() }
-    }
-}
-
-impl<W> Line<W> {
-    pub(super) fn clear(&mut self) {
-        self.positions.clear();
-        self.values.clear();
-    }
-}
-
-impl<W: Bits> Patches<'_, W> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Applies everything that concerns the positions of `line` in `part` to what is below. `spare` is
-    /// memory to work in.
-    pub(super) fn apply(
-        &self,
-        line: usize,
-        part: &Range<usize>,
-        below: &mut Line<W>,
-        spare: &mut Line<W>,
-    ) {
-        for patch in &self.0 {
-            let runs = &*patch.runs;
-            let run = runs.runs_of(&(line..line + 1));
-            let covered = match patch.cover {
-                Some((lines, positions)) => lines.contains(line).then_some(positions),
-                None => None,
-            };
-            if run.is_empty() && covered.is_none() {
-                continue;
-            }
-            let all = runs.entries(run);
-            let within =
-                |bound: usize| runs.positions[all.clone()].partition_point(|&at| at < bound as u64);
-            let range = all.start + within(part.start)..all.start + within(part.end);
-            let over = (&runs.positions[range.clone()], &runs.values[range]);
-            lay_over(below, over, covered, spare);
-            std::mem::swap(below, spare);
-        }
-    }
-}
-
-/// `below` with what is covered taken out and what lies over it put in; zeros only take out.
-fn lay_over<W: Bits>(
-    below: &Line<W>,
-    over: (&[u64], &[W]),
-    covered: Option<&Set>,
-    out: &mut Line<W>,
-) {
-    out.clear();
-    let mut next = over.0.iter().map(|&at| at as usize).zip(over.1).peekable();
-    let mut put = |position: usize, value: W, is_new: bool| {
-        if !is_new || value != W::default() {
-            out.positions.push(position);
-            out.values.push(value);
-        }
-    };
-    for (&position, &value) in below.positions.iter().zip(&below.values) {
-        while let Some((at, &new)) = next.next_if(|&(at, _)| at < position) {
-            put(at, new, true);
-        }
-        if let Some((at, &new)) = next.next_if(|&(at, _)| at == position) {
-            put(at, new, true);
-        } else if covered.is_none_or(|set| !set.contains(position)) {
-            put(position, value, false);
-        }
-    }
-    for (at, &new) in next {
-        put(at, new, true);
+impl<W> Layer<W> {
+    /// Bytes that stay in memory where the runs are logged.
+    fn kept_bytes(&self) -> u64 {
+        let list_bytes =
+            |set: &Set| if let Set::List(list) = set { 8 * list.len() as u64 } else { 0 };
+        let lists = self.cover.as_ref().map(|(lines, at)| list_bytes(lines) + list_bytes(at));
+        LAYER_BYTES + lists.unwrap_or(0)
     }
 }
 
@@ -272,9 +78,21 @@ impl<W: Bits> Overlay<W> {
         self.layers.is_empty() && self.cells.is_empty()
     }
 
-    /// Whether merging everything is due.
-    pub(super) fn is_deep(&self) -> bool {
-        self.layers.len() > MOST_LAYERS
+    /// Whether merging everything is due: there are many layers, or what no log can take of them has grown
+    /// beyond the share of the budget.
+    pub(super) fn is_deep(&self, context: &Context) -> bool {
+        let kept: u64 = self.layers.iter().map(Layer::kept_bytes).sum();
+        self.layers.len() > MOST_LAYERS || kept > share_bytes(context)
+    }
+
+    #[cfg(test)]
+    pub(super) fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn reserved_bytes(&self) -> u64 {
+        self.memory.as_ref().map_or(0, Reservation::bytes)
     }
 
     /// Entries in all layers: at most so many are added to a file.
@@ -356,15 +174,8 @@ impl<W: Bits> Overlay<W> {
 
     fn held_bytes(&self) -> u64 {
         let layers = self.layers.iter().map(|layer| {
-            let lists: usize = match &layer.cover {
-                Some((lines, positions)) => [lines, positions]
-                    .iter()
-                    .map(|set| if let Set::List(list) = set { list.len() } else { 0 })
-                    .sum(),
-                None => 0,
-            };
             let runs = if let Place::Held(runs) = &layer.place { runs.bytes() } else { 0 };
-            LAYER_BYTES + 8 * lists as u64 + runs
+            layer.kept_bytes() + runs
         });
         layers.sum::<u64>() + self.cells.len() as u64 * CELL_BYTES
     }

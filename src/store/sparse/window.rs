@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::Engine;
 use super::base::{Buffers, values, window_bytes};
 use super::ints::{Ints, in_range, rises, with_indices};
-use super::overlay::{Line, Patches};
+use super::runs::{Line, Patches};
 use crate::array::{Bits, DType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Context, Indices, Reservation};
@@ -177,15 +177,14 @@ impl<'e, W: Bits> Reader<'e, W> {
             let until = entries.end.min(entry + half as u64);
             let mut part = position..length;
             if until < entries.end {
-                let mut next = 0;
+                let engine = self.engine;
                 base.with_entries(until..until + 1, &mut self.buffers, &mut |indices, _| {
-                    next = indices.at(0);
-                    Ok(())
+                    part.end = indices.at(0);
+                    if part.end > position && part.end < length {
+                        return Ok(());
+                    }
+                    Err(out_of_order(engine, indices))
                 })?;
-                part.end = next.min(length);
-            }
-            if part.is_empty() {
-                return Err(too_long_to_sort(self.engine));
             }
             while overlay.count(&lines, &part)? > half && part.len() > 1 {
                 part.end = part.start + part.len() / 2;
@@ -194,13 +193,10 @@ impl<'e, W: Bits> Reader<'e, W> {
             let (merged, engine) = (&mut self.merged, self.engine);
             let mut used = 0;
             base.with_entries(entry..until, &mut self.buffers, &mut |indices, bytes| {
-                if !rises(indices, length) {
-                    return Err(too_long_to_sort(engine));
+                if !rises(indices, length) || indices.below(part.start) > 0 {
+                    return Err(out_of_order(engine, indices));
                 }
                 used = indices.below(part.end);
-                if indices.below(part.start) > 0 {
-                    return Err(too_long_to_sort(engine));
-                }
                 let offsets = [0, used];
                 let values: &[W] = &values(bytes)[..used];
                 let indices = indices.part(0..used);
@@ -217,13 +213,18 @@ impl<'e, W: Bits> Reader<'e, W> {
             position = part.end;
         }
         if entry < entries.end {
-            return Err(base.malformed("an index is out of range"));
+            return Err(out_of_range(self.engine));
         }
         Ok(())
     }
 }
 
-fn too_long_to_sort<W>(engine: &Engine<W>) -> Error {
+/// What is wrong with a line too long to be sorted, some of whose `indices` do not rise.
+fn out_of_order<W: Bits>(engine: &Engine<W>, indices: Indices<'_>) -> Error {
+    let length = engine.facts.length();
+    if !in_range(indices, length) {
+        return out_of_range(engine);
+    }
     let error = Error::new(
         ErrorKind::Budget,
         "read",
@@ -234,6 +235,10 @@ fn too_long_to_sort<W>(engine: &Engine<W>) -> Error {
         Some(path) => error.at(path),
         None => error,
     }
+}
+
+fn out_of_range<W: Bits>(engine: &Engine<W>) -> Error {
+    engine.base.malformed(format!("an index is not within 0..{}", engine.facts.length()))
 }
 
 impl<W: Bits> Merged<W> {
@@ -321,7 +326,7 @@ impl<W: Bits> Engine<W> {
         if sorted || in_range(block.indices, length) {
             return Ok(sorted);
         }
-        Err(self.base.malformed(format!("an index is not within 0..{length}")))
+        Err(out_of_range(self))
     }
 
     fn check_values(&self, block: &Block<'_, W>) -> Result<()> {

@@ -8,7 +8,8 @@ use super::SparseStore;
 use super::base::window_bytes;
 use super::bulk::Bulk;
 use super::ints::Ints;
-use super::overlay::Set;
+use super::parts::{Parts, Place};
+use super::runs::Set;
 use crate::array::{Compression, Element, Picks, Shape};
 use crate::error::Result;
 use crate::store::{ColumnWriter, Compressed, Context, Tile, TileWriter, Values, check_columns};
@@ -24,6 +25,8 @@ pub(super) struct SparseWriter<'a, T: Element> {
     context: Context,
     /// A line that is not contiguous where it comes from.
     line: Vec<T::Bits>,
+    /// A line that comes in parts.
+    parts: Option<Parts<T>>,
 }
 
 impl<'a, T: Element> SparseWriter<'a, T> {
@@ -35,6 +38,7 @@ impl<'a, T: Element> SparseWriter<'a, T> {
             shape: facts.shape,
             context: context.clone(),
             line: Vec::new(),
+            parts: None,
         }
     }
 
@@ -105,26 +109,9 @@ impl<'a, T: Element> SparseWriter<'a, T> {
             bulk.put_cells(lines, positions, &|l, p| bytemuck::cast(block[(l, p)]))
         })
     }
-}
 
-impl<T: Element> ColumnWriter for SparseWriter<'_, T> {
-    type Elem = T;
-
-    fn write(&mut self, first: usize, columns: ArrayView2<'_, T>) -> Result<()> {
-        check_columns(self.shape, first, columns.dim())?;
-        self.put_whole(first, columns.reversed_axes(), self.compression == Compression::Csr)
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<()> {
-        self.bulk.finish()
-    }
-}
-
-impl<T: Element> TileWriter for SparseWriter<'_, T> {
-    type Elem = T;
-
-    fn write(&mut self, tile: &Tile<'_, T>) -> Result<()> {
-        tile.check(self.shape)?;
+    /// Writes a tile as it is.
+    fn put_tile(&mut self, tile: &Tile<'_, T>) -> Result<()> {
         let (has_rows, has_cols) =
             (tile.cols.len() == self.shape.cols, tile.rows.len() == self.shape.rows);
         // (is it whole along the file's lines, along the other axis' lines; the first of each)
@@ -155,7 +142,61 @@ impl<T: Element> TileWriter for SparseWriter<'_, T> {
         }
     }
 
+    /// Keeps a part of a line until the line is whole; writes it as cells where it cannot be kept.
+    fn put_part(
+        &mut self,
+        tile: &Tile<'_, T>,
+        block: &Compressed<'_, T>,
+        place: &Place,
+    ) -> Result<()> {
+        if !self.parts.as_ref().is_some_and(|parts| parts.is_continued_by(place)) {
+            self.put_parts()?;
+            self.parts = (place.positions.start == 0).then(|| Parts::new(place));
+        }
+        let context = &self.context;
+        if !self.parts.as_mut().is_some_and(|parts| parts.add(block, place, context)) {
+            self.put_parts()?;
+            return self.put_cells(tile);
+        }
+        if place.positions.end == place.length { self.put_parts() } else { Ok(()) }
+    }
+
+    /// Writes the parts that were kept.
+    fn put_parts(&mut self) -> Result<()> {
+        match self.parts.take() {
+            Some(parts) => parts.show(|tile| self.put_tile(tile)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<T: Element> ColumnWriter for SparseWriter<'_, T> {
+    type Elem = T;
+
+    fn write(&mut self, first: usize, columns: ArrayView2<'_, T>) -> Result<()> {
+        check_columns(self.shape, first, columns.dim())?;
+        self.put_whole(first, columns.reversed_axes(), self.compression == Compression::Csr)
+    }
+
     fn finish(mut self: Box<Self>) -> Result<()> {
+        self.bulk.finish()
+    }
+}
+
+impl<T: Element> TileWriter for SparseWriter<'_, T> {
+    type Elem = T;
+
+    fn write(&mut self, tile: &Tile<'_, T>) -> Result<()> {
+        tile.check(self.shape)?;
+        if let (Some(place), Values::Sparse(block)) = (Place::of(tile, self.shape), &tile.values) {
+            return self.put_part(tile, block, &place);
+        }
+        self.put_parts()?;
+        self.put_tile(tile)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        self.put_parts()?;
         self.bulk.finish()
     }
 }

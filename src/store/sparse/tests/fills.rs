@@ -1,0 +1,214 @@
+//! Writing in bulk: in every order, over what is there, from store to store, and given up on the way.
+
+use ndarray::s;
+
+use super::*;
+use crate::array::{Order, Selection};
+use crate::store::{AnyStore, CreateOptions, Layout, copy};
+use crate::sys::{Operation, Recorded, RecordingMedium};
+
+/// Orders in which columns may come.
+fn orders(cols: usize) -> [Vec<usize>; 3] {
+    let jumping = (0..cols).map(|k| k * 7 % cols).collect();
+    [(0..cols).collect(), (0..cols).rev().collect(), jumping]
+}
+
+#[test]
+fn columns_in_any_order_over_a_base_and_an_overlay() {
+    let shape = Shape::new(150, 46);
+    for compression in BOTH {
+        for budget in [8 << 10, 32 << 10, 4 << 20] {
+            for order in orders(shape.cols) {
+                let context = context(budget);
+                let mut store = create(compression, shape, &context);
+                let mut expected = sample(shape, 2, 1);
+                store.write(&Selection::all(), expected.view()).unwrap();
+                store.sync().unwrap();
+                let over = sample(Shape::new(20, 46), 2, 9);
+                store.write(&Selection::rows(30..50), over.view()).unwrap();
+                expected.slice_mut(s![30..50, ..]).assign(&over);
+                let values = sample(shape, 3, 5);
+                let mut writer = store.column_writer(&context).unwrap();
+                // All but some: those stay as they are.
+                for column in order.into_iter().filter(|column| column % 5 != 2) {
+                    writer.write(column, values.slice(s![.., column..=column])).unwrap();
+                    expected.column_mut(column).assign(&values.column(column));
+                }
+                writer.finish().unwrap();
+                assert_reads(&store, &expected, &context);
+                store.sync().unwrap();
+                assert_reads(&store, &expected, &context);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_last_counts() {
+    let shape = Shape::new(80, 30);
+    for compression in BOTH {
+        for budget in [8 << 10, 1 << 20] {
+            let context = context(budget);
+            let mut store = create(compression, shape, &context);
+            let mut expected = Array2::zeros((80, 30));
+            let mut writer = store.column_writer(&context).unwrap();
+            for (seed, first, count) in
+                [(1, 0, 30), (2, 10, 5), (3, 9, 1), (4, 29, 1), (5, 0, 12), (6, 0, 1)]
+            {
+                let values = sample(Shape::new(80, count), 2, seed);
+                writer.write(first, values.view()).unwrap();
+                expected.slice_mut(s![.., first..first + count]).assign(&values);
+            }
+            writer.finish().unwrap();
+            assert_reads(&store, &expected, &context);
+        }
+    }
+}
+
+#[test]
+fn a_dropped_writer_leaves_whole_columns_old_or_new() {
+    let shape = Shape::new(70, 33);
+    for compression in BOTH {
+        for order in orders(shape.cols) {
+            let context = context(16 << 10);
+            let mut store = create(compression, shape, &context);
+            let mut expected = Array2::zeros((70, 33));
+            for round in 0..3 {
+                let mut writer = store.column_writer(&context).unwrap();
+                for &column in &order[..20] {
+                    writer.write(column, Array2::ones((70, 1)).view()).unwrap();
+                }
+                drop(writer);
+                // What was given may have arrived, where the order made the file be written on the way.
+                let found = store.to_array().unwrap();
+                for (column, (found, old)) in
+                    found.columns().into_iter().zip(expected.columns()).enumerate()
+                {
+                    let is_new =
+                        order[..20].contains(&column) && found.iter().all(|&value| value == 1.0);
+                    assert!(
+                        found == old || is_new,
+                        "{compression}, round {round}, column {column}"
+                    );
+                }
+                expected = sample(shape, 2, round);
+                store.write(&Selection::all(), expected.view()).unwrap();
+                if round == 1 {
+                    store.sync().unwrap();
+                }
+                assert_eq!(
+                    context.available_bytes() + held(&store),
+                    16 << 10,
+                    "memory is given back"
+                );
+            }
+        }
+    }
+}
+
+/// What an overlay keeps reserved.
+fn held(store: &SparseStore<f32>) -> u64 {
+    store.engine.overlay.reserved_bytes()
+}
+
+#[test]
+fn copies_between_all_kinds_in_a_small_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let shape = Shape::new(180, 220);
+    let layouts = [
+        ("c.npy", Layout::Dense(Order::C)),
+        ("f.npy", Layout::Dense(Order::Fortran)),
+        ("csr.npz", Layout::Sparse(Compression::Csr)),
+        ("csc.npz", Layout::Sparse(Compression::Csc)),
+    ];
+    for budget in [16 << 10, 64 << 10, 4 << 20] {
+        for every in [1, 7] {
+            let context = context(budget);
+            let oracle = MemoryStore::new(sample(shape, every, 3));
+            let mut stores: Vec<_> = layouts
+                .iter()
+                .map(|&(name, layout)| {
+                    let options = CreateOptions {
+                        existing: Existing::Replace,
+                        context: context.clone(),
+                        ..CreateOptions::new(shape, crate::array::DType::F32).layout(layout)
+                    };
+                    let store = AnyStore::create(folder.path().join(name), &options).unwrap();
+                    <f32 as crate::store::AnyElement>::from_any(store).unwrap()
+                })
+                .collect();
+            for from in 0..4 {
+                for to in 0..4 {
+                    let what = format!("{} to {} in {budget}", layouts[from].0, layouts[to].0);
+                    if from == to {
+                        copy(&oracle, &mut *stores[to], &context)
+                    } else {
+                        let [one, other] = stores.get_disjoint_mut([from, to]).unwrap();
+                        copy(&**one, &mut **other, &context)
+                    }
+                    .unwrap_or_else(|error| panic!("{what}: {error}"));
+                    assert!(stores[to].to_array().unwrap() == oracle.array(), "{what}");
+                    stores[to].sync().unwrap();
+                    assert!(stores[to].to_array().unwrap() == oracle.array(), "{what}, synced");
+                    if from != to {
+                        // What is copied next is copied over zeros.
+                        let zeros = Array2::zeros((shape.rows, shape.cols));
+                        stores[to].write(&Selection::all(), zeros.view()).unwrap();
+                        copy(&oracle, &mut *stores[to], &context).unwrap();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows that exceed the window on their way from one sparse file to another.
+#[test]
+fn long_lines_are_copied_between_sparse_files() {
+    let shape = Shape::new(6, 5000);
+    for (from, to) in BOTH.into_iter().flat_map(|from| BOTH.map(|to| (from, to))) {
+        for budget in [32 << 10, 256 << 10] {
+            let context = context(budget);
+            let mut values = sample(shape, 2, 4);
+            values.row_mut(3).assign(&sample(Shape::new(1, 5000), 100, 5).row(0));
+            let mut source = create(from, shape, &context);
+            source.write(&Selection::all(), values.view()).unwrap();
+            source.sync().unwrap();
+            let mut copied = create(to, shape, &context);
+            copied.write(&Selection::all(), sample(shape, 3, 1).view()).unwrap();
+            copy(&source, &mut copied, &context).unwrap();
+            assert_reads(&copied, &values, &context);
+            copied.sync().unwrap();
+            assert_reads(&copied, &values, &context);
+        }
+    }
+}
+
+/// The file is not written anew for every line that comes in parts.
+#[test]
+fn long_lines_among_short_ones_are_written_once() {
+    let shape = Shape::new(40, 2500);
+    let context = context(256 << 10);
+    let mut values = sample(shape, 2, 4);
+    for row in (0..40).step_by(2) {
+        values.row_mut(row).assign(&sample(Shape::new(1, 2500), 100, row).row(0));
+    }
+    let mut source = create(Compression::Csr, shape, &context);
+    source.write(&Selection::all(), values.view()).unwrap();
+    for to in BOTH {
+        let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
+        let shared = Arc::new(medium.clone());
+        let mut copied =
+            SparseStore::create(shared, path(), shape, to, Existing::Refuse, &context).unwrap();
+        copy(&source, &mut copied, &context).unwrap();
+        copied.sync().unwrap();
+        assert_reads(&copied, &values, &context);
+        let written = |recorded: &Recorded| match &recorded.operation {
+            Operation::Write(range) => range.end - range.start,
+            _ => 0,
+        };
+        let bytes: u64 = medium.take().iter().map(written).sum();
+        let file = copied.stats().bytes_on_disk;
+        assert!(bytes < 6 * file, "{to}: {bytes} bytes for {file}");
+    }
+}
