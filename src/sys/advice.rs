@@ -1,16 +1,15 @@
-//! Hints to the kernel about open files: how they will be read, what to read ahead, write out or drop.
+//! Hints to the kernel about open files: how they will be read, what to read ahead or drop.
 //!
 //! Hints never fail: where one cannot be given, things are as slow as without it.
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{advise, drop_cached, read_ahead, start_write_back};
+pub(super) use linux::{advise, drop_cached, read_ahead};
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::File;
     use std::num::NonZeroU64;
     use std::ops::Range;
-    use std::os::fd::AsRawFd;
 
     use rustix::fs::{Advice as FileAdvice, fadvise};
 
@@ -43,27 +42,10 @@ mod linux {
     pub(in crate::sys) fn drop_cached(file: &File, range: Range<u64>) {
         give(file, range, FileAdvice::DontNeed);
     }
-
-    /// Starts writing the changed pages of `range`, without waiting.
-    #[allow(unsafe_code)]
-    pub(in crate::sys) fn start_write_back(file: &File, range: Range<u64>) {
-        let (Ok(start), Ok(len)) =
-            (i64::try_from(range.start), i64::try_from(range.end.saturating_sub(range.start)))
-        else {
-            return;
-        };
-        // A length of 0 would mean: to the end of the file.
-        if len > 0 {
-            // SAFETY: the descriptor is open for as long as `file` is borrowed; the call touches no memory.
-            unsafe {
-                libc::sync_file_range(file.as_raw_fd(), start, len, libc::SYNC_FILE_RANGE_WRITE);
-            }
-        }
-    }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{advise, drop_cached, read_ahead, start_write_back};
+pub(super) use elsewhere::{advise, drop_cached, read_ahead};
 
 /// Systems to which these hints cannot be given.
 #[cfg(not(target_os = "linux"))]
@@ -76,5 +58,4 @@ mod elsewhere {
     pub(in crate::sys) fn advise(_file: &File, _advice: Advice) {}
     pub(in crate::sys) fn read_ahead(_file: &File, _range: Range<u64>) {}
     pub(in crate::sys) fn drop_cached(_file: &File, _range: Range<u64>) {}
-    pub(in crate::sys) fn start_write_back(_file: &File, _range: Range<u64>) {}
 }

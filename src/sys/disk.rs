@@ -4,13 +4,19 @@
 //! way to durability. How bytes are reached is the devices' own matter.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::files::{self, Draft};
+use super::flusher::Flusher;
 use super::mapped::MappedDevice;
 use super::positioned::PositionedDevice;
 use super::{Device, DeviceKind, Existing, LockPolicy, Medium, Mode, bounds};
 use crate::error::{Error, ErrorKind, Result};
+
+/// Stretches below this are not worth a thread that makes them durable ahead of time.
+const FLUSHED_BYTES: u64 = 8 << 20;
 
 /// Files on a disk, reached by memory maps or by positioned calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +65,7 @@ impl Medium for DiskMedium {
             path: Some(path.to_owned()),
             draft: None,
             failed: false,
+            flusher: OnceLock::new(),
         })
     }
 
@@ -71,6 +78,7 @@ impl Medium for DiskMedium {
             path: Some(path.to_owned()),
             draft: Some(draft),
             failed: false,
+            flusher: OnceLock::new(),
         })
     }
 
@@ -79,7 +87,8 @@ impl Medium for DiskMedium {
     fn scratch(&self, near: &Path, len: u64) -> Result<Box<dyn Device>> {
         let file = files::scratch(near, len)?;
         let mode = Mode::ReadWrite;
-        let file = DiskFile { file, len, mode, path: None, draft: None, failed: false };
+        let flusher = OnceLock::new();
+        let file = DiskFile { file, len, mode, path: None, draft: None, failed: false, flusher };
         Ok(Box::new(PositionedDevice::new(file)))
     }
 }
@@ -99,6 +108,8 @@ pub(super) struct DiskFile {
     /// Whether a sync failed: the kernel has then dropped what it could not write, so that a second try
     /// would say that all is well.
     failed: bool,
+    /// Makes durable what was written so far, while more is being written.
+    flusher: OnceLock<Flusher>,
 }
 
 impl DiskFile {
@@ -148,6 +159,30 @@ impl DiskFile {
         Ok(())
     }
 
+    /// Starts making what was written to `range` durable, where that is enough to be worth a thread.
+    pub(super) fn write_back(&self, range: Range<u64>) {
+        if range.end.saturating_sub(range.start) < FLUSHED_BYTES {
+            return;
+        }
+        if self.flusher.get().is_none()
+            && let Ok(flusher) = Flusher::new(&self.file)
+        {
+            // Where another was quicker, this one ends.
+            let _ = self.flusher.set(flusher);
+        }
+        if let Some(flusher) = self.flusher.get() {
+            flusher.tell();
+        }
+    }
+
+    /// Waits until what was handed over by [`DiskFile::write_back`] is done with.
+    pub(super) fn flushed(&mut self) -> Result<()> {
+        match self.flusher.take().map(Flusher::finish) {
+            Some(Err(error)) => Err(self.fail("sync", error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the file durable and gives a new one its name.
     pub(super) fn sync(&mut self) -> Result<()> {
         self.check_writable("sync")?;
@@ -155,6 +190,7 @@ impl DiskFile {
             let error = Error::new(ErrorKind::Unsupported, "sync", "opened copy-on-write");
             return Err(self.named(error));
         }
+        self.flushed()?;
         if let Err(error) = self.file.sync_all() {
             return Err(self.fail("sync", error));
         }

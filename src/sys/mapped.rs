@@ -216,12 +216,13 @@ impl Device for MappedDevice {
 
     fn write_back(&self, range: Range<u64>) {
         if self.file.mode == Mode::ReadWrite {
-            advice::start_write_back(&self.file.file, range);
+            self.file.write_back(range);
         }
     }
 
     fn sync(&mut self) -> Result<()> {
         self.file.check_writable("sync")?;
+        self.file.flushed()?;
         if let Map::Writing(map) = &self.map
             && let Err(error) = map.flush()
         {

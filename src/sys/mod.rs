@@ -12,6 +12,7 @@ mod device;
 mod disk;
 mod faulty;
 mod files;
+mod flusher;
 mod limit;
 mod lock;
 mod mapped;

@@ -140,7 +140,7 @@ impl Device for PositionedDevice {
     }
 
     fn write_back(&self, range: Range<u64>) {
-        advice::start_write_back(&self.file.file, range);
+        self.file.write_back(range);
     }
 
     fn sync(&mut self) -> Result<()> {
