@@ -65,3 +65,8 @@ pub mod report;
 pub mod workload;
 
 pub use error::{Error, ErrorKind, Result};
+
+/// The README's example is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

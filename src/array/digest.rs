@@ -57,8 +57,11 @@ impl Digester {
                 for (j, column) in block.columns().into_iter().enumerate() {
                     let part = column.slice_move(ndarray::s![from..to]);
                     let col_keys = [col_key(col + j, 0), col_key(col + j, 1)];
-                    let pairs = keys.iter().zip(part.iter());
-                    self.add(pairs.map(|(&row_key, value)| (row_key, col_keys, value)));
+                    let cell = |(&row_key, value)| (row_key, col_keys, value);
+                    match part.to_slice() {
+                        Some(part) => self.add(keys.iter().zip(part).map(cell)),
+                        None => self.add(keys.iter().zip(part).map(cell)),
+                    }
                 }
             }
             return;

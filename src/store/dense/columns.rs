@@ -24,7 +24,7 @@ const SMALLEST_BLOCK_BYTES: u64 = 256;
 const LARGEST_BLOCK_BYTES: u64 = 8 << 20;
 
 /// Bytes written in place after which the disk is set to work on them.
-const WRITE_BACK_BYTES: u64 = 16 << 20;
+const WRITE_BACK_BYTES: u64 = 48 << 20;
 
 /// The largest pages of the page cache: a change through a map makes all of one dirty.
 const LARGE_PAGE_BYTES: u64 = 2 << 20;

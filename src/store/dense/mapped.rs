@@ -21,7 +21,7 @@ use crate::sys::{Device, DiskMedium, LockPolicy, Medium, Mode};
 /// ```
 /// # use arraystore::store::{ArrayStore, ArrayStoreExt, CreateOptions, MappedArray, create};
 /// # use arraystore::array::{DType, Shape};
-/// # let folder = tempfile::tempdir()?;
+/// # let folder = tempfile::tempdir().expect("a folder for the example");
 /// # let path = folder.path().join("a.npy");
 /// # let mut store = create::<f32>(&path, &CreateOptions::new(Shape::new(3, 2), DType::F32))?;
 /// # store.write_column(1, ndarray::arr1(&[1.0, 2.0, 3.0]).view())?;

@@ -25,7 +25,7 @@ pub(super) const CHUNK_BYTES: usize = 256 << 10;
 const PARALLEL_BYTES: usize = 1 << 20;
 
 /// Bytes written in place after which the disk is set to work on them.
-const WRITE_BACK_BYTES: u64 = 16 << 20;
+const WRITE_BACK_BYTES: u64 = 48 << 20;
 
 /// Where the new file goes.
 #[derive(Debug, Clone)]
