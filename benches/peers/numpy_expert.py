@@ -15,8 +15,8 @@ from numpy.lib.format import open_memmap
 from trial import serve, sum_columns
 
 GROUP = 25
-# Rows of a block: few enough for the caches, enough to make a call's overhead small beside its work.
-WRITTEN_ROWS = 4096
+# Rows of a block that is turned: few enough for the caches, enough to make a call's overhead small beside it.
+TURNED_ROWS = 4096
 READ_ROWS = 1 << 14
 
 
@@ -34,8 +34,8 @@ class Expert:
                     trial.column(index, clock, column)
 
                 def write(rows):
-                    for start in range(rows.start, rows.stop, WRITTEN_ROWS):
-                        block = slice(start, min(start + WRITTEN_ROWS, rows.stop))
+                    for start in range(rows.start, rows.stop, TURNED_ROWS):
+                        block = slice(start, min(start + TURNED_ROWS, rows.stop))
                         array[block, first : first + len(columns)] = columns[:, block].T
 
                 list(pool.map(write, parts(trial.rows, trial.threads)))
@@ -58,6 +58,8 @@ class Expert:
         return out
 
     def sums(self, trial):
+        if trial.workload == "extract-columns":  # columns in memory, as many at a time as are cheap to hold
+            return np.concatenate([sum_columns(group) for group in self.values(trial)])
         array = np.load(trial.path, mmap_mode="r")
         array._mmap.madvise(mmap.MADV_SEQUENTIAL)
         starts = range(0, trial.rows, READ_ROWS)
@@ -67,8 +69,19 @@ class Expert:
 
     def values(self, trial):
         array = np.load(trial.path, mmap_mode="r")
-        for first in range(0, trial.cols, GROUP):
-            yield np.asfortranarray(array[:, first : first + GROUP])
+        array._mmap.madvise(mmap.MADV_SEQUENTIAL)
+        group = np.empty((min(GROUP, trial.cols), trial.rows), trial.dtype)
+        with ThreadPoolExecutor(trial.threads) as pool:
+            for first in range(0, trial.cols, GROUP):
+                columns = group[: trial.cols - first]
+
+                def read(rows):
+                    for start in range(rows.start, rows.stop, TURNED_ROWS):
+                        block = slice(start, min(start + TURNED_ROWS, rows.stop))
+                        columns[:, block] = array[block, first : first + len(columns)].T
+
+                list(pool.map(read, parts(trial.rows, trial.threads)))
+                yield columns.T
 
 
 def allocate(path):

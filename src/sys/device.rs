@@ -108,6 +108,11 @@ pub trait Device: Debug + Send + Sync {
     /// Asks for these ranges ahead of use, without waiting for them. A hint.
     fn prefetch(&self, ranges: &[Range<u64>]);
 
+    /// Brings the bytes of `range`, all of which will be used now, in from front to back: through a map in one
+    /// sweep, which the kernel reads ahead of, where faults from several threads would be here and there. A
+    /// hint; nothing to do where reading copies anyway.
+    fn sweep(&self, range: Range<u64>);
+
     /// Says that the bytes of `range` were used and will not be soon: they need not stay resident. A hint.
     fn release(&self, range: Range<u64>);
 

@@ -172,6 +172,10 @@ impl Device for FaultyDevice {
         self.inner.prefetch(ranges);
     }
 
+    fn sweep(&self, range: Range<u64>) {
+        self.inner.sweep(range);
+    }
+
     fn release(&self, range: Range<u64>) {
         self.inner.release(range);
     }

@@ -53,6 +53,10 @@ impl MappedDevice {
 /// Bytes from which on a write to the file by a call is cheaper than one through the map.
 const CALL_BYTES: usize = 64 << 10;
 
+/// Bytes below which a sweep costs more than the faults that it saves.
+#[cfg(target_os = "linux")]
+const SWEPT_BYTES: usize = 256 << 10;
+
 /// Bytes of the unit in which maps are advised on: every page size is a multiple of it or it of them, and
 /// where neither holds the hint is refused.
 #[cfg(unix)]
@@ -205,6 +209,23 @@ impl Device for MappedDevice {
         for range in bounds::join(ranges, PREFETCH_GAP_BYTES) {
             advice::read_ahead(&self.file.file, range);
         }
+    }
+
+    fn sweep(&self, range: Range<u64>) {
+        #[cfg(target_os = "linux")]
+        if let Ok(range) = self.file.check(&range)
+            && range.len() >= SWEPT_BYTES
+        {
+            let start = range.start / PAGE_BYTES * PAGE_BYTES;
+            let advice = memmap2::Advice::PopulateRead;
+            // A hint: what cannot be read is an error where it is used.
+            let _ = match &self.map {
+                Map::Reading(map) => map.advise_range(advice, start, range.end - start),
+                Map::Writing(map) => map.advise_range(advice, start, range.end - start),
+            };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = range;
     }
 
     fn release(&self, range: Range<u64>) {

@@ -266,6 +266,8 @@ impl Device for MemoryDevice {
 
     fn prefetch(&self, _ranges: &[Range<u64>]) {}
 
+    fn sweep(&self, _range: Range<u64>) {}
+
     fn release(&self, _range: Range<u64>) {}
 
     fn write_back(&self, _range: Range<u64>) {}

@@ -135,6 +135,8 @@ impl Device for PositionedDevice {
         }
     }
 
+    fn sweep(&self, _range: Range<u64>) {}
+
     fn release(&self, range: Range<u64>) {
         advice::drop_cached(&self.file.file, range);
     }

@@ -163,6 +163,10 @@ impl Device for RecordingDevice {
         self.inner.prefetch(ranges);
     }
 
+    fn sweep(&self, range: Range<u64>) {
+        self.inner.sweep(range);
+    }
+
     fn release(&self, range: Range<u64>) {
         self.note(Operation::Release(range.clone()));
         self.inner.release(range);

@@ -113,13 +113,13 @@ impl Engine {
         let segment = plan.segments[0].clone();
         let mut shifted = Vec::new();
         let picks = shift(positions, segment.start, &mut shifted);
-        let mut windows = plan.windows(segment.clone()).peekable();
         let mut ahead = Ahead::default();
-        while let Some(window) = windows.next() {
+        for window in plan.windows(segment.clone()) {
+            // Windows one after another are read ahead by the kernel itself, in large pages.
             if plan.scattered {
                 ahead.prefetch(self, plan, &segment, &window);
-            } else if let Some(next) = windows.peek() {
-                self.device.prefetch(std::slice::from_ref(&next.bytes));
+            } else {
+                self.device.sweep(window.bytes.clone());
             }
             self.gather_window(plan, &window, &segment, &picks, block, context)?;
             context.advance(window.bytes.end - window.bytes.start)?;

@@ -129,13 +129,13 @@ impl Engine {
         context: &Context,
     ) -> Result<()> {
         let geometry = &self.geometry;
+        // Nothing is asked for ahead: what the kernel reads ahead by itself comes in large pages, what it is
+        // told to read in small ones.
         self.device.advise(Advice::Sequential);
         let lends = self.lends::<T>();
         let mut buffer = Buffer::<T>::new(if lends { 0 } else { lines * positions }, context)?;
         for top in (0..geometry.lines).step_by(lines) {
             let these = top..geometry.lines.min(top + lines);
-            let next = these.end..geometry.lines.min(these.end + lines);
-            self.device.prefetch(std::slice::from_ref(&geometry.lines_range(next)));
             for from in (0..geometry.line_items).step_by(positions) {
                 let part = from..geometry.line_items.min(from + positions);
                 let bytes = geometry.offset(these.start, part.start)
@@ -145,6 +145,7 @@ impl Engine {
                     visitor(tile(order, these.clone(), part.clone(), values, BlockOrder::AsFile)?)
                 };
                 if lends {
+                    self.device.sweep(bytes.clone());
                     self.device.with(bytes, &mut |bytes| {
                         let values = bytemuck::try_cast_slice(bytes)
                             .expect("maps begin at a page and the data offset is aligned");

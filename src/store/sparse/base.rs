@@ -219,6 +219,7 @@ impl Base {
         let width = places.indices.width;
         let index_device = file.of(places, places.indices);
         let data_device = file.of(places, places.data);
+        index_device.sweep(indices.clone());
         let Buffers { indices: index_buffer, values: value_buffer } = buffers;
         with_aligned(index_device, indices, width.bytes(), index_buffer, &mut |indices| {
             let indices = match width {
