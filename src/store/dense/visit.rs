@@ -10,7 +10,7 @@ use super::plan::{window_bytes, window_memory};
 use crate::array::{Element, Order, Picks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Context, Plan, Step, StepKind, Tile, Values};
-use crate::sys::{Advice, DeviceKind};
+use crate::sys::{Advice, DeviceKind, Pages};
 
 /// How a visit cuts the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,18 +227,21 @@ fn check_valid<T: Element>(values: &[T], engine: &Engine) -> Result<()> {
 
 /// Elements reused from tile to tile, counted against the budget.
 struct Buffer<T> {
-    values: Vec<T>,
+    values: Pages,
     _memory: crate::store::Reservation,
+    element: std::marker::PhantomData<T>,
 }
 
 impl<T: Element> Buffer<T> {
     fn new(len: usize, context: &Context) -> Result<Self> {
-        let _memory = context.reserve((len * size_of::<T>()) as u64)?;
-        Ok(Self { values: vec![T::default(); len], _memory })
+        let bytes = len * size_of::<T>();
+        let _memory = context.reserve(bytes as u64)?;
+        Ok(Self { values: Pages::new(bytes)?, _memory, element: std::marker::PhantomData })
     }
 
     fn part(&mut self, len: usize) -> &mut [T] {
-        &mut self.values[..len]
+        let bytes = &mut self.values[..len * size_of::<T>()];
+        bytemuck::try_cast_slice_mut(bytes).expect("pages are aligned for any element")
     }
 }
 
