@@ -1,5 +1,6 @@
 //! Conversion between element types as NumPy's `astype` makes it: integers wrap, reals are truncated
-//! towards zero, an imaginary part is dropped.
+//! towards zero, an imaginary part is dropped. Reals beyond an integer's range, infinities and NaN have no value
+//! there that C, and so NumPy, defines: they become the nearest of 128 bits, wrapped, and NaN 0.
 //!
 //! By way of a number wide enough for all of them: two steps instead of a function for each of the 196
 //! pairs. The program stays small, and conversions are bound by the disk.

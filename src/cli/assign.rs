@@ -8,8 +8,8 @@ use crate::store::{AnyElement, AnyStore, ArrayStore, ArrayStoreExt, Context};
 use crate::sys::Mode;
 use crate::with_store;
 
-/// Bytes of values that are moved at a time.
-const PART_BYTES: usize = 8 << 20;
+/// Bytes of values that are moved at a time, at most: an eighth of the budget.
+const LARGEST_PART_BYTES: u64 = 8 << 20;
 
 pub(super) fn run(args: &AssignArgs, common: &Common) -> anyhow::Result<Outcome> {
     let context = progress::context(common)?;
@@ -45,9 +45,11 @@ fn assign<T: AnyElement>(
     })?;
     let shape = store.spec().shape;
     let (rows, cols) = selection.resolve(shape)?;
-    let step = (PART_BYTES / size_of::<T>() / cols.len().max(1)).max(1);
+    let part_bytes = LARGEST_PART_BYTES.min(context.available_bytes() / 8) as usize;
+    let step = (part_bytes / size_of::<T>() / cols.len().max(1)).max(1);
     for top in (0..rows.len()).step_by(step) {
         let part = top..rows.len().min(top + step);
+        let _memory = context.reserve((part.len() * cols.len() * size_of::<T>()) as u64)?;
         let block = values.select(&Selection::rows(part.clone()))?;
         let rows = rows.part(part).into();
         store.write(&Selection { rows, cols: selection.cols.clone() }, block.view())?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
 use super::{
-    AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Tile,
+    AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Stats, Tile,
     TileOrder, TileWriter, Values,
 };
 use crate::array::{Compression, Element, Number, Order, Selection};
@@ -14,6 +14,10 @@ use crate::with_store;
 
 /// Bytes of a block that is made dense or converted at a time.
 const PART_BYTES: usize = 4 << 20;
+
+/// A list of waiting lines is full when there is one in so many bytes of the budget: a stage has three eighths of
+/// it, its list an eighth of that, a place in the list some hundred bytes.
+const WAITING_SHARE: u64 = 2048;
 
 /// Elements that are converted at a time, by way of a number that holds any of them.
 const PART_NUMBERS: usize = 1 << 16;
@@ -27,7 +31,7 @@ pub fn copy<T: Element>(
     to: &mut dyn ArrayStore<Elem = T>,
     context: &Context,
 ) -> Result<()> {
-    let route = Route::new(from.spec(), to.spec(), context)?;
+    let route = Route::new(from.spec(), from.stats(), to.spec(), context)?;
     let mut sink = Sink::new(to, &route)?;
     from.visit(route.order, &mut |tile| sink.put(&tile), &route.visiting)?;
     sink.finish()
@@ -42,7 +46,7 @@ pub fn copy_any(from: &AnyStore, to: &mut AnyStore, context: &Context) -> Result
     if from.spec().dtype == to.spec().dtype {
         return with_store!(from, from => copy_same(&**from, to, context));
     }
-    let route = Route::new(from.spec(), to.spec(), context)?;
+    let route = Route::new(from.spec(), from.stats(), to.spec(), context)?;
     with_store!(to, to => {
         let mut sink = Sink::new(&mut **to, &route)?;
         visit_numbers(from, &route, &mut |tile| sink.put_numbers(&tile))?;
@@ -70,11 +74,14 @@ struct Route {
 }
 
 impl Route {
-    fn new(from: &Spec, to: &Spec, context: &Context) -> Result<Self> {
+    fn new(from: &Spec, stats: Stats, to: &Spec, context: &Context) -> Result<Self> {
         super::check_shape((from.shape.rows, from.shape.cols), (to.shape.rows, to.shape.cols))?;
         // Rows are written as they come. Where only one side keeps columns together, the side that has to
         // turn them gets most of the memory: a visit across the file's lines, or the column writer.
         let (order, columns, visiting) = match to.layout {
+            Layout::Sparse(_) if is_turned_by_passes(from, stats, to, context) => {
+                (along(to.layout), false, context.share(3, 4))
+            }
             Layout::Sparse(_) => (TileOrder::Any, false, context.share(1, 4)),
             Layout::Dense(Order::Fortran) => (TileOrder::Columns, true, context.share(3, 4)),
             Layout::Dense(Order::C) if from.layout.is_columnar() => {
@@ -96,6 +103,27 @@ impl Route {
         let writing = if columns { writing.without(column_bytes) } else { writing };
         Ok(Self { order, columns, visiting, writing })
     }
+}
+
+/// The order in which a file of this layout keeps its lines.
+fn along(layout: Layout) -> TileOrder {
+    if layout.is_columnar() { TileOrder::Columns } else { TileOrder::Rows }
+}
+
+/// Whether a sparse file gets lines of the other axis by passes over the source, a group of its own lines in each,
+/// rather than by letting the source's lines wait until they are turned. A line that waits takes its place in a list
+/// beside its entries, and whenever the list is full the file is written anew: many short lines are better
+/// passed over.
+fn is_turned_by_passes(from: &Spec, stats: Stats, to: &Spec, context: &Context) -> bool {
+    if from.layout.is_columnar() == to.layout.is_columnar() {
+        return false;
+    }
+    let lines = if from.layout.is_columnar() { from.shape.cols } else { from.shape.rows } as u64;
+    let budget = context.available_bytes().max(1);
+    let entry_bytes = 8 + to.dtype.item_size() as u64;
+    let rewrites = lines.saturating_mul(WAITING_SHARE) / budget;
+    let passes = stats.stored.saturating_mul(2 * entry_bytes) / budget;
+    rewrites > 0 && passes < rewrites
 }
 
 /// Shows every tile of `from` as numbers, in parts of bounded size.

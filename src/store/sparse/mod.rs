@@ -281,9 +281,13 @@ impl<T: Element> ArrayStore for SparseStore<T> {
             Compression::Csr => values,
             Compression::Csc => values.reversed_axes(),
         };
-        let ((lines, l_picks), (positions, p_picks)) = (Set::of(lines), Set::of(positions));
+        let ((lines, last_lines), (positions, last_positions)) =
+            (Set::of(lines), Set::of(positions));
+        let pick = |last: &Option<Vec<usize>>, k: usize| last.as_ref().map_or(k, |last| last[k]);
         let context = self.engine.context.clone();
-        let value = |l: usize, p: usize| bytemuck::cast(values[(l_picks[l], p_picks[p])]);
+        let value = |l: usize, p: usize| {
+            bytemuck::cast(values[(pick(&last_lines, l), pick(&last_positions, p))])
+        };
         self.engine.write(lines, positions, &value, &context)
     }
 

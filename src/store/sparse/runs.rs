@@ -25,16 +25,15 @@ pub(super) enum Set {
 }
 
 impl Set {
-    /// The picked indices, and for each which of the picks is its last one.
-    pub(super) fn of(picks: Picks<'_>) -> (Self, Vec<usize>) {
+    /// The picked indices, and for each which of the picks is its last one; none where each is picked once, in
+    /// order.
+    pub(super) fn of(picks: Picks<'_>) -> (Self, Option<Vec<usize>>) {
         match picks {
-            Picks::Range { start, step, count } => {
-                (Self::Range { start, step, count }, (0..count).collect())
-            }
+            Picks::Range { start, step, count } => (Self::Range { start, step, count }, None),
             Picks::List(list) => {
                 let last: BTreeMap<usize, usize> =
                     list.iter().enumerate().map(|(at, &index)| (index, at)).collect();
-                (Self::List(last.keys().copied().collect()), last.into_values().collect())
+                (Self::List(last.keys().copied().collect()), Some(last.into_values().collect()))
             }
         }
     }
