@@ -125,6 +125,7 @@ fn data(args: &CompareArgs, common: &Common) -> Result<Data> {
     let raw = match (FileKind::of(path), args.shape, args.dtype) {
         (FileKind::Raw, Some(shape), Some(dtype)) => Some(raw_layout(args, shape, dtype)),
         (FileKind::Raw, ..) => {
+            path.metadata().map_err(|error| Error::io("open", error).at(path))?;
             let reason = "a file without a header needs its shape and dtype";
             return Err(usage(reason)
                 .at(path)

@@ -61,6 +61,26 @@ impl Indices<'_> {
 }
 
 impl<T: Element> Compressed<'_, T> {
+    /// Checks that offsets rise from 0 to the number of entries, and each line's positions, below `length`, too.
+    fn check(&self, length: usize) -> Result<()> {
+        let refuse = |reason: &'static str| {
+            Err(Error::new(ErrorKind::InvalidArgument, "write tile", reason))
+        };
+        let ends = (self.offsets.first(), self.offsets.last());
+        let entries = self.data.len();
+        if self.offsets.windows(2).any(|pair| pair[0] > pair[1])
+            || ends != (Some(&0), Some(&entries))
+            || self.indices.len() != entries
+        {
+            return refuse("a sparse tile's offsets do not rise from 0 to the number of entries");
+        }
+        let lines = self.offsets.windows(2).map(|pair| self.indices.part(pair[0]..pair[1]));
+        if lines.into_iter().all(|line| line.rises_below(length)) {
+            return Ok(());
+        }
+        refuse("a sparse tile's positions do not rise, or lie outside it")
+    }
+
     /// Number of lines.
     pub fn lines(&self) -> usize {
         self.offsets.len().saturating_sub(1)
@@ -103,7 +123,12 @@ impl<T: Element> Tile<'_, T> {
                     Compression::Csr => &self.rows,
                     Compression::Csc => &self.cols,
                 };
-                super::check_shape((block.lines(), 0), (along.len(), 0))
+                super::check_shape((block.lines(), 0), (along.len(), 0))?;
+                let length = match block.compression {
+                    Compression::Csr => self.cols.len(),
+                    Compression::Csc => self.rows.len(),
+                };
+                block.check(length)
             }
         }
     }

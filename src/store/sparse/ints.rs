@@ -109,12 +109,12 @@ impl Ints {
 
 impl<'a> Indices<'a> {
     /// How many.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::store) fn len(&self) -> usize {
         with_indices!(self, list => list.len())
     }
 
     /// Those of the entries in `range`.
-    pub(super) fn part(&self, range: std::ops::Range<usize>) -> Indices<'a> {
+    pub(in crate::store) fn part(&self, range: std::ops::Range<usize>) -> Indices<'a> {
         match self {
             Self::I32(list) => Self::I32(&list[range]),
             Self::I64(list) => Self::I64(&list[range]),
@@ -126,6 +126,20 @@ impl<'a> Indices<'a> {
         with_indices!(self, list => list.partition_point(|index| index.position() < position))
     }
 
+    /// Whether every position is larger than the one before and below `length`.
+    pub(in crate::store) fn rises_below(&self, length: usize) -> bool {
+        with_indices!(self, list => match list {
+            [] => true,
+            // Compared without a branch in each: the compiler makes vectors of it. A negative position
+            // that is not the first one falls; the first one is looked at.
+            [first, .., last] => {
+                let falls = list.windows(2).fold(false, |falls, pair| falls | (pair[0] >= pair[1]));
+                !falls && first.position() < length && last.position() < length
+            }
+            [one] => one.position() < length,
+        })
+    }
+
     /// As bytes, in the width that they have.
     pub(super) fn bytes(&self) -> &'a [u8] {
         match self {
@@ -133,20 +147,6 @@ impl<'a> Indices<'a> {
             Self::I64(list) => bytemuck::must_cast_slice(list),
         }
     }
-}
-
-/// Whether every position is larger than the one before and below `length`.
-pub(super) fn rises(indices: Indices<'_>, length: usize) -> bool {
-    with_indices!(indices, list => match list {
-        [] => true,
-        // Compared without a branch in each: the compiler makes vectors of it. A negative position
-        // that is not the first one falls; the first one is looked at.
-        [first, .., last] => {
-            let falls = list.windows(2).fold(false, |falls, pair| falls | (pair[0] >= pair[1]));
-            !falls && first.position() < length && last.position() < length
-        }
-        [one] => one.position() < length,
-    })
 }
 
 /// Whether every position is below `length`, in whatever order.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Engine;
 use super::base::{Buffers, values, window_bytes};
-use super::ints::{Ints, in_range, rises, with_indices};
+use super::ints::{Ints, in_range, with_indices};
 use super::runs::{Line, Patches};
 use crate::array::{Bits, DType};
 use crate::error::{Error, ErrorKind, Result};
@@ -193,7 +193,7 @@ impl<'e, W: Bits> Reader<'e, W> {
             let (merged, engine) = (&mut self.merged, self.engine);
             let mut used = 0;
             base.with_entries(entry..until, &mut self.buffers, &mut |indices, bytes| {
-                if !rises(indices, length) || indices.below(part.start) > 0 {
+                if !indices.rises_below(length) || indices.below(part.start) > 0 {
                     return Err(out_of_order(engine, indices));
                 }
                 used = indices.below(part.end);
@@ -310,8 +310,9 @@ impl<W: Bits> Engine<W> {
     fn check(&self, block: &Block<'_, W>) -> Result<bool> {
         let length = self.facts.length();
         let lines = block.offsets.len() - 1;
-        let line_rises =
-            |k: usize| rises(block.indices.part(block.offsets[k]..block.offsets[k + 1]), length);
+        let line_rises = |k: usize| {
+            block.indices.part(block.offsets[k]..block.offsets[k + 1]).rises_below(length)
+        };
         self.check_values(block)?;
         let sorted = if block.values.len() < PARALLEL_ENTRIES || self.context.threads() == 1 {
             (0..lines).all(line_rises)
