@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // A copy of the package inside somebody else's checkout has not that one's commit.
     let top = git(root, &["rev-parse", "--show-toplevel"]);
     let is_own =
         top.and_then(|top| Some(Path::new(&top).canonicalize().ok()? == root.canonicalize().ok()?));
     if is_own != Some(true) {
+        println!("cargo::rerun-if-changed=build.rs");
         return;
     }
     // The commit changes when HEAD or the branch that it names does; packed or not, one of these is written.
@@ -21,6 +21,14 @@ fn main() {
                 println!("cargo::rerun-if-changed={}", path.display());
             }
         }
+    }
+    // What was changed since is in no commit: then none is told, rather than one that was not built.
+    for name in ["src", "build.rs", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={name}");
+    }
+    let is_changed = git(root, &["status", "--porcelain", "--untracked-files=no"]).is_some();
+    if is_changed {
+        return;
     }
     if let Some(commit) = git(root, &["rev-parse", "--short=12", "HEAD"]) {
         println!("cargo::rustc-env=ARRAYSTORE_GIT_COMMIT={commit}");
