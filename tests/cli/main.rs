@@ -117,6 +117,19 @@ impl Ran {
     }
 }
 
+/// Every bad golden file of `folder` is refused by its name, and nothing is left, by each of `commands`.
+fn refuses_golden(folder: &str, commands: &[&str]) {
+    let place = Place::new();
+    for path in golden(folder) {
+        let path = path.display().to_string();
+        let file = path.rsplit('/').next().unwrap();
+        for command in commands {
+            place.refuses(&command.replace("FILE", &path), &[file]);
+        }
+    }
+    assert_eq!(place.names(), [""; 0]);
+}
+
 fn golden(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/files").join(folder);
     let mut paths: Vec<_> =

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{Place, dtypes, golden};
+use super::{Place, dtypes, golden, refuses_golden};
 
 const RAW: &str = "--shape 61x23 --dtype f32";
 
@@ -196,11 +196,9 @@ fn every_golden_file_is_read_and_converted() {
 
 #[test]
 fn every_bad_golden_file_is_refused_by_name() {
-    let place = Place::new();
-    for path in golden("npz-bad") {
-        let path = path.display().to_string();
-        let file = path.rsplit('/').next().unwrap();
-        for command in [
+    refuses_golden(
+        "npz-bad",
+        &[
             "digest FILE",
             "extract FILE",
             "extract FILE --io positioned",
@@ -208,11 +206,8 @@ fn every_bad_golden_file_is_refused_by_name() {
             "verify FILE FILE",
             "convert FILE b.npy",
             "convert FILE b.npz",
-        ] {
-            place.refuses(&command.replace("FILE", &path), &[file]);
-        }
-    }
-    assert_eq!(place.names(), [""; 0]);
+        ],
+    );
 }
 
 #[test]
