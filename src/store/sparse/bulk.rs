@@ -28,12 +28,23 @@ enum Way {
     Across(Stage),
 }
 
+/// For what a line waits.
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    /// A line of the file that came out of order.
+    ToBeOrdered,
+    /// A line of the other axis.
+    ToBeTurned,
+}
+
 /// Writes in bulk to an engine.
 #[derive(Debug)]
 pub(super) struct Bulk<'a, W> {
     engine: &'a mut Engine<W>,
     context: Context,
     way: Way,
+    /// How many positions of the next line are in the new file already: it came in parts, and not all yet.
+    begun: usize,
     /// The entries of a line that is given as values.
     indices: Ints,
     values: Vec<W>,
@@ -42,7 +53,8 @@ pub(super) struct Bulk<'a, W> {
 impl<'a, W: Bits> Bulk<'a, W> {
     pub(super) fn new(engine: &'a mut Engine<W>, context: &Context) -> Self {
         let indices = Ints::new(engine.facts.length());
-        Self { engine, context: context.clone(), way: Way::Nothing, indices, values: Vec::new() }
+        let (context, way) = (context.clone(), Way::Nothing);
+        Self { engine, context, way, begun: 0, indices, values: Vec::new() }
     }
 
     /// Writes the whole line `line`, whose values these are.
@@ -85,19 +97,58 @@ impl<'a, W: Bits> Bulk<'a, W> {
             let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
             return builder.push(offsets, indices, values, &self.context);
         }
-        for line in 0..offsets.len() - 1 {
-            let range = offsets[line]..offsets[line + 1];
-            let stage = self.stage(false)?;
-            let mut own = Ints::new(stage.length());
-            let view = own_width(indices.part(range.clone()), &mut own);
-            stage.put_entries(first + line, view, &values[range])?;
+        self.wait(Waiting::ToBeOrdered, first, offsets, indices, values)
+    }
+
+    /// Whether positions from `start` on of `line` can go straight to the file.
+    pub(super) fn takes_part(&self, line: usize, start: usize) -> bool {
+        match &self.way {
+            Way::Straight(builder) if self.begun > 0 => {
+                (line, start) == (builder.lines(), self.begun)
+            }
+            _ => start == 0 && self.is_in_order(line),
         }
-        Ok(())
+    }
+
+    /// Writes a part of a line, which [`Bulk::takes_part`]: its entries, positions counted from the part's begin.
+    /// What does not come of the line before something else does stays what it was.
+    pub(super) fn put_part(
+        &mut self,
+        line: usize,
+        positions: &Range<usize>,
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        let length = self.engine.facts.length();
+        if self.begun == 0 {
+            let share = length / positions.len().max(1) + 1;
+            self.begin_straight(line, values.len().saturating_mul(share) as u64)?;
+        }
+        let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
+        let _memory = self.context.reserve((values.len() * Ints::width(length).bytes()) as u64)?;
+        self.indices.clear();
+        self.indices.extend(indices, positions.start as isize);
+        builder.push_part(self.indices.view(), values, &self.context)?;
+        self.begun = positions.end;
+        if self.begun == length { self.end_begun() } else { Ok(()) }
+    }
+
+    /// Ends a line of which the begin came: what did not come is what it was.
+    fn end_begun(&mut self) -> Result<()> {
+        let begun = std::mem::take(&mut self.begun);
+        let Way::Straight(builder) = &mut self.way else { return Ok(()) };
+        if begun == 0 {
+            return Ok(());
+        }
+        if begun < self.engine.facts.length() {
+            copy_rest(self.engine, builder.lines(), begun, builder, &self.context)?;
+        }
+        builder.end_line()
     }
 
     /// Writes the whole line `index` of the other axis, whose values these are.
     pub(super) fn put_across(&mut self, index: usize, values: &[W]) -> Result<()> {
-        self.stage(true)?.put_dense(index, values)
+        self.stage(Waiting::ToBeTurned)?.put_dense(index, values)
     }
 
     /// Writes whole lines of the other axis from `first` on, of these entries.
@@ -108,9 +159,21 @@ impl<'a, W: Bits> Bulk<'a, W> {
         indices: Indices<'_>,
         values: &[W],
     ) -> Result<()> {
-        for (line, range) in offsets.windows(2).enumerate() {
-            let range = range[0]..range[1];
-            let stage = self.stage(true)?;
+        self.wait(Waiting::ToBeTurned, first, offsets, indices, values)
+    }
+
+    /// Lets lines from `first` on, of these entries, wait.
+    fn wait(
+        &mut self,
+        waiting: Waiting,
+        first: usize,
+        offsets: &[usize],
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        for (line, ends) in offsets.windows(2).enumerate() {
+            let range = ends[0]..ends[1];
+            let stage = self.stage(waiting)?;
             let mut own = Ints::new(stage.length());
             let view = own_width(indices.part(range.clone()), &mut own);
             stage.put_entries(first + line, view, &values[range])?;
@@ -131,6 +194,7 @@ impl<'a, W: Bits> Bulk<'a, W> {
 
     /// Brings everything into place.
     pub(super) fn finish(&mut self) -> Result<()> {
+        self.end_begun()?;
         match std::mem::replace(&mut self.way, Way::Nothing) {
             Way::Nothing => Ok(()),
             Way::Straight(mut builder) => {
@@ -147,7 +211,7 @@ impl<'a, W: Bits> Bulk<'a, W> {
     fn is_in_order(&self, line: usize) -> bool {
         match &self.way {
             Way::Nothing => true,
-            Way::Straight(builder) => line >= builder.lines(),
+            Way::Straight(builder) => line >= builder.lines() + usize::from(self.begun > 0),
             Way::OutOfOrder(_) => false,
             Way::Across(_) => true,
         }
@@ -156,6 +220,7 @@ impl<'a, W: Bits> Bulk<'a, W> {
     /// Sees to it that the next line that goes to the new file is `line`; as many entries as `entries` are
     /// expected in each that follows.
     fn begin_straight(&mut self, line: usize, entries: u64) -> Result<()> {
+        self.end_begun()?;
         if !matches!(self.way, Way::Straight(_)) {
             self.finish()?;
             let lines = self.engine.facts.lines() as u64;
@@ -174,21 +239,27 @@ impl<'a, W: Bits> Bulk<'a, W> {
         copy_lines(self.engine, builder.lines()..line, builder, &self.context)
     }
 
-    /// The stage for lines out of order, or for those of the other axis.
-    fn stage(&mut self, across: bool) -> Result<&mut Stage> {
-        let fits = match &self.way {
-            Way::OutOfOrder(stage) => !across && !stage.is_full(),
-            Way::Across(stage) => across && !stage.is_full(),
+    /// The stage in which such lines wait.
+    fn stage(&mut self, waiting: Waiting) -> Result<&mut Stage> {
+        let fits = match (&self.way, waiting) {
+            (Way::OutOfOrder(stage), Waiting::ToBeOrdered)
+            | (Way::Across(stage), Waiting::ToBeTurned) => !stage.is_full(),
             _ => false,
         };
         if !fits {
             self.finish()?;
             let facts = self.engine.facts;
-            let length = if across { facts.lines() } else { facts.length() };
+            let length = match waiting {
+                Waiting::ToBeOrdered => facts.length(),
+                Waiting::ToBeTurned => facts.lines(),
+            };
             let memory = stage_memory(&self.context)?;
             let target = self.engine.target();
             let stage = Stage::new(length, facts.dtype.item_size(), target, memory)?;
-            self.way = if across { Way::Across(stage) } else { Way::OutOfOrder(stage) };
+            self.way = match waiting {
+                Waiting::ToBeOrdered => Way::OutOfOrder(stage),
+                Waiting::ToBeTurned => Way::Across(stage),
+            };
         }
         match &mut self.way {
             Way::OutOfOrder(stage) | Way::Across(stage) => Ok(stage),
@@ -242,18 +313,12 @@ impl<'a, W: Bits> Bulk<'a, W> {
         let expected = (stage.entries() + others).min(most_entries(facts));
         let mut builder = self.engine.builder(expected)?;
         let room = window_bytes(&self.context);
-        let memory = self.context.reserve(room * 2)?;
+        let _memory = self.context.reserve(room * 2)?;
         let entry = (Ints::width(facts.length()).bytes() + size_of::<W>()) as u64;
         let average = stage.entries().div_ceil(facts.lines().max(1) as u64).max(1);
         let expected_lines = (room / (entry * average + 16)).max(1);
         let mut turned = Turned::new(facts.length());
         let mut buffer: Vec<u64> = Vec::new();
-        let mut reader = if is_alone {
-            None
-        } else {
-            // What the file holds is merged line by line.
-            Some(self.context.rest(&self.context.share(1, 4)))
-        };
         let mut line = 0;
         while line < facts.lines() {
             let mut lines = line..facts.lines().min(line + expected_lines as usize);
@@ -276,27 +341,17 @@ impl<'a, W: Bits> Bulk<'a, W> {
                 parts.push((index, stage.part::<W>(&stored, &lines, &mut rest)?));
             }
             turned.make(lines.clone(), &parts, &self.context);
-            match &mut reader {
-                None => {
-                    builder.push(
-                        &turned.offsets,
-                        turned.indices.view(),
-                        &turned.values,
-                        &self.context,
-                    )?;
-                }
-                Some(context) => {
-                    let covered = |position: usize| {
-                        parts.binary_search_by_key(&position, |part| part.0).is_ok()
-                    };
-                    merge_turned(self.engine, &lines, &turned, &covered, &mut builder, context)?;
-                }
+            let context = &self.context;
+            if is_alone {
+                builder.push(&turned.offsets, turned.indices.view(), &turned.values, context)?;
+            } else {
+                let covered =
+                    |position| parts.binary_search_by_key(&position, |part| part.0).is_ok();
+                merge_turned(self.engine, &lines, &turned, &covered, &mut builder, context)?;
             }
-            let bytes = turned.values.len() as u64 * entry;
-            self.context.advance(bytes)?;
+            context.advance(turned.values.len() as u64 * entry)?;
             line = lines.end;
         }
-        drop(memory);
         self.engine.replace(builder.finish()?)
     }
 }
@@ -364,6 +419,23 @@ pub(super) fn copy_lines<W: Bits>(
         if block.positions.end == length { builder.end_line() } else { Ok(()) }
     };
     Reader::new(engine, context)?.each(lines, &mut show)
+}
+
+/// Appends what a line holds from position `begin` on.
+fn copy_rest<W: Bits>(
+    engine: &Engine<W>,
+    line: usize,
+    begin: usize,
+    builder: &mut Builder,
+    context: &Context,
+) -> Result<()> {
+    let mut show = |block: &Block<'_, W>| {
+        let all = block.offsets[0]..block.offsets[1];
+        let own = block.indices.part(all.clone());
+        let rest = own.below(begin)..own.len();
+        builder.push_part(own.part(rest.clone()), &block.values[all][rest], context)
+    };
+    Reader::new(engine, context)?.each(line..line + 1, &mut show)
 }
 
 /// Appends lines: what the file holds where no staged line covers it, and what was turned.

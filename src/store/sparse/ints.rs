@@ -88,10 +88,10 @@ impl Ints {
         }
     }
 
-    /// Appends `indices`, each less `shift`.
-    pub(super) fn extend(&mut self, indices: Indices<'_>, shift: usize) {
+    /// Appends `indices`, `shift` added to each.
+    pub(super) fn extend(&mut self, indices: Indices<'_>, shift: isize) {
         with_indices!(indices, list => {
-            let shifted = list.iter().map(|index| index.position() - shift);
+            let shifted = list.iter().map(|index| index.position().wrapping_add_signed(shift));
             match self {
                 Self::I32(to) => to.extend(shifted.map(i32::of)),
                 Self::I64(to) => to.extend(shifted.map(i64::of)),

@@ -80,10 +80,8 @@ impl<T: Element> Parts<T> {
         }
         let Ok(memory) = context.reserve(bytes) else { return false };
         self.memory.push(memory);
-        for (position, &value) in block.line(0) {
-            self.indices.push(place.positions.start + position);
-            self.data.push(value);
-        }
+        self.indices.extend(block.indices, place.positions.start as isize);
+        self.data.extend_from_slice(block.data);
         self.end = place.positions.end;
         true
     }

@@ -54,7 +54,7 @@ impl<W: Bits> Engine<W> {
                 0 => block.indices,
                 start => {
                     shifted.clear();
-                    shifted.extend(block.indices, start);
+                    shifted.extend(block.indices, -(start as isize));
                     shifted.view()
                 }
             };

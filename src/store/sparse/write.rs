@@ -11,7 +11,7 @@ use super::ints::Ints;
 use super::parts::{Parts, Place};
 use super::runs::Set;
 use crate::array::{Compression, Element, Picks, Shape};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::{ColumnWriter, Compressed, Context, Tile, TileWriter, Values, check_columns};
 
 /// Bytes of a block that is made dense at a time, where a tile covers neither whole rows nor columns.
@@ -27,6 +27,8 @@ pub(super) struct SparseWriter<'a, T: Element> {
     line: Vec<T::Bits>,
     /// A line that comes in parts.
     parts: Option<Parts<T>>,
+    /// Whether writing failed: the new file may end in the middle of a line.
+    has_failed: bool,
 }
 
 impl<'a, T: Element> SparseWriter<'a, T> {
@@ -39,7 +41,17 @@ impl<'a, T: Element> SparseWriter<'a, T> {
             context: context.clone(),
             line: Vec::new(),
             parts: None,
+            has_failed: false,
         }
+    }
+
+    /// Does a part of the writing, unless an earlier one failed.
+    fn attempt(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if self.has_failed {
+            let reason = "an earlier write through this writer failed";
+            return Err(Error::new(ErrorKind::Io, "write", reason));
+        }
+        work(self).inspect_err(|_| self.has_failed = true)
     }
 
     /// Writes lines of the file, or of its other axis, that are whole.
@@ -142,7 +154,8 @@ impl<'a, T: Element> SparseWriter<'a, T> {
         }
     }
 
-    /// Keeps a part of a line until the line is whole; writes it as cells where it cannot be kept.
+    /// Writes a part of a line straight to the file where it comes in order; else keeps it until the line is
+    /// whole, and writes it as cells where it cannot be kept.
     fn put_part(
         &mut self,
         tile: &Tile<'_, T>,
@@ -151,6 +164,11 @@ impl<'a, T: Element> SparseWriter<'a, T> {
     ) -> Result<()> {
         if !self.parts.as_ref().is_some_and(|parts| parts.is_continued_by(place)) {
             self.put_parts()?;
+            let is_own = place.compression == self.compression;
+            if is_own && self.bulk.takes_part(place.line, place.positions.start) {
+                let values = bytemuck::cast_slice(block.data);
+                return self.bulk.put_part(place.line, &place.positions, block.indices, values);
+            }
             self.parts = (place.positions.start == 0).then(|| Parts::new(place));
         }
         let context = &self.context;
@@ -175,11 +193,12 @@ impl<T: Element> ColumnWriter for SparseWriter<'_, T> {
 
     fn write(&mut self, first: usize, columns: ArrayView2<'_, T>) -> Result<()> {
         check_columns(self.shape, first, columns.dim())?;
-        self.put_whole(first, columns.reversed_axes(), self.compression == Compression::Csr)
+        let is_across = self.compression == Compression::Csr;
+        self.attempt(|writer| writer.put_whole(first, columns.reversed_axes(), is_across))
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
-        self.bulk.finish()
+        self.attempt(|writer| writer.bulk.finish())
     }
 }
 
@@ -189,15 +208,19 @@ impl<T: Element> TileWriter for SparseWriter<'_, T> {
     fn write(&mut self, tile: &Tile<'_, T>) -> Result<()> {
         tile.check(self.shape)?;
         if let (Some(place), Values::Sparse(block)) = (Place::of(tile, self.shape), &tile.values) {
-            return self.put_part(tile, block, &place);
+            return self.attempt(|writer| writer.put_part(tile, block, &place));
         }
-        self.put_parts()?;
-        self.put_tile(tile)
+        self.attempt(|writer| {
+            writer.put_parts()?;
+            writer.put_tile(tile)
+        })
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
-        self.put_parts()?;
-        self.bulk.finish()
+        self.attempt(|writer| {
+            writer.put_parts()?;
+            writer.bulk.finish()
+        })
     }
 }
 

@@ -4,13 +4,22 @@ use ndarray::s;
 
 use super::*;
 use crate::array::{Order, Selection};
-use crate::store::{AnyStore, CreateOptions, Layout, copy};
-use crate::sys::{Operation, Recorded, RecordingMedium};
+use crate::store::{AnyStore, Compressed, CreateOptions, Indices, Layout, Tile, Values, copy};
+use crate::sys::{FaultPlan, FaultyMedium, Operation, Recorded, RecordingMedium};
 
 /// Orders in which columns may come.
 fn orders(cols: usize) -> [Vec<usize>; 3] {
     let jumping = (0..cols).map(|k| k * 7 % cols).collect();
     [(0..cols).collect(), (0..cols).rev().collect(), jumping]
+}
+
+/// Bytes written since the last call.
+fn written_bytes(medium: &RecordingMedium) -> u64 {
+    let written = |recorded: &Recorded| match &recorded.operation {
+        Operation::Write(range) => range.end - range.start,
+        _ => 0,
+    };
+    medium.take().iter().map(written).sum()
 }
 
 #[test]
@@ -203,12 +212,158 @@ fn long_lines_among_short_ones_are_written_once() {
         copy(&source, &mut copied, &context).unwrap();
         copied.sync().unwrap();
         assert_reads(&copied, &values, &context);
-        let written = |recorded: &Recorded| match &recorded.operation {
-            Operation::Write(range) => range.end - range.start,
-            _ => 0,
-        };
-        let bytes: u64 = medium.take().iter().map(written).sum();
+        let bytes = written_bytes(&medium);
         let file = copied.stats().bytes_on_disk;
         assert!(bytes < 6 * file, "{to}: {bytes} bytes for {file}");
+    }
+}
+
+/// Lines whose list of places exceeds its share of the budget many times over.
+#[test]
+fn many_short_lines_are_turned_without_a_rewrite_for_each_list() {
+    let shape = Shape::new(6000, 8);
+    let values = sample(shape, 2, 1);
+    let context = context(64 << 10);
+    for (from, to) in [(Compression::Csr, Compression::Csc), (Compression::Csc, Compression::Csr)] {
+        let values = if from == Compression::Csr { values.clone() } else { values.t().to_owned() };
+        let shape = Shape::new(values.nrows(), values.ncols());
+        let mut source = create(from, shape, &context);
+        source.write(&Selection::all(), values.view()).unwrap();
+        source.sync().unwrap();
+        let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
+        let shared = Arc::new(medium.clone());
+        let mut copied =
+            SparseStore::create(shared, path(), shape, to, Existing::Refuse, &context).unwrap();
+        copy(&source, &mut copied, &context).unwrap();
+        copied.sync().unwrap();
+        assert_reads(&copied, &values, &context);
+        let written = written_bytes(&medium);
+        let file = copied.stats().bytes_on_disk;
+        assert!(written < 3 * file, "{from} to {to}: {written} bytes for {file}");
+    }
+}
+
+/// Parts of lines in and out of order, some lines never completed: what did not come is what it was.
+#[test]
+fn lines_that_are_not_completed_keep_their_rest() {
+    let shape = Shape::new(5, 60);
+    let context = context(1 << 20);
+    let values = sample(shape, 2, 7);
+    for parts in [
+        &[(1, 0..20), (1, 20..60), (2, 0..30), (4, 0..10), (4, 10..20)][..],
+        &[(2, 0..20), (2, 30..60), (3, 0..50), (3, 0..10), (1, 5..9)],
+        &[(0, 0..59), (0, 0..60), (1, 0..1), (4, 0..59), (4, 59..60)],
+    ] {
+        for compression in BOTH {
+            for is_synced in [false, true] {
+                let mut expected = sample(shape, 3, 1);
+                let lay = |array: &Array2<f32>| match compression {
+                    Compression::Csr => array.clone(),
+                    Compression::Csc => array.t().to_owned(),
+                };
+                let (rows, cols) = lay(&expected).dim();
+                let mut store = create(compression, Shape::new(rows, cols), &context);
+                store.write(&Selection::all(), lay(&expected).view()).unwrap();
+                if is_synced {
+                    store.sync().unwrap();
+                }
+                let mut writer = store.tile_writer(&context).unwrap();
+                for (line, positions) in parts {
+                    let new = values.slice(s![*line, positions.clone()]);
+                    expected.slice_mut(s![*line, positions.clone()]).assign(&new);
+                    let entries: Vec<_> =
+                        new.iter().enumerate().filter(|(_, value)| **value != 0.0).collect();
+                    let indices: Vec<i32> = entries.iter().map(|&(at, _)| at as i32).collect();
+                    let data: Vec<f32> = entries.iter().map(|&(_, &value)| value).collect();
+                    let block = Compressed {
+                        compression,
+                        offsets: &[0, data.len()],
+                        indices: Indices::I32(&indices),
+                        data: &data,
+                    };
+                    let (rows, cols) = match compression {
+                        Compression::Csr => (*line..line + 1, positions.clone()),
+                        Compression::Csc => (positions.clone(), *line..line + 1),
+                    };
+                    writer.write(&Tile { rows, cols, values: Values::Sparse(block) }).unwrap();
+                }
+                writer.finish().unwrap();
+                assert_reads(&store, &lay(&expected), &context);
+                store.sync().unwrap();
+                assert_reads(&store, &lay(&expected), &context);
+            }
+        }
+    }
+}
+
+/// A writer whose medium fails once says so again when it is finished: the columns it lost are not passed over.
+#[test]
+fn a_writer_that_failed_does_not_go_on() {
+    let shape = Shape::new(400, 6);
+    let values = sample(shape, 1, 3);
+    let context = context(64 << 10);
+    let mut refused = 0;
+    for compression in BOTH {
+        for at in 0..40 {
+            let medium: Arc<dyn Medium> =
+                Arc::new(FaultyMedium::new(Arc::new(MemoryMedium::new()), FaultPlan::once(at)));
+            let Ok(mut store) = SparseStore::<f32>::create(
+                medium,
+                path(),
+                shape,
+                compression,
+                Existing::Refuse,
+                &context,
+            ) else {
+                continue;
+            };
+            let mut writer = store.column_writer(&context).unwrap();
+            let failed = (0..shape.cols)
+                .filter(|&column| {
+                    writer.write(column, values.slice(s![.., column..=column])).is_err()
+                })
+                .count();
+            let finished = writer.finish();
+            assert!(failed == 0 || finished.is_err(), "{compression}, a fault at {at}");
+            refused += usize::from(failed > 0);
+            // A fault that no write met may be met by reading.
+            if let (Ok(()), Ok(found)) = (finished, store.to_array()) {
+                assert_eq!(found, values, "{compression}, a fault at {at}");
+            }
+        }
+    }
+    assert!(refused > 5, "{refused} faults met a write");
+}
+
+#[test]
+fn a_tile_that_is_none_is_refused() {
+    let shape = Shape::new(3, 4);
+    let context = context(1 << 20);
+    for (offsets, indices) in [
+        (&[0, 2, 1, 3][..], &[0, 1, 2][..]),
+        (&[1, 1, 2, 3], &[0, 1, 2]),
+        (&[0, 1, 2, 4], &[0, 1, 2]),
+        (&[0, 2, 2, 3], &[1, 0, 2]),
+        (&[0, 2, 2, 3], &[1, 1, 2]),
+        (&[0, 1, 2, 3], &[0, 4, 2]),
+        (&[0, 1, 2, 3], &[0, -1, 2]),
+        (&[0, 1, 2, 3], &[0, 1]),
+    ] {
+        for compression in BOTH {
+            let mut store = create(compression, shape, &context);
+            let mut writer = store.tile_writer(&context).unwrap();
+            let block = Compressed {
+                compression: Compression::Csr,
+                offsets,
+                indices: Indices::I32(indices),
+                data: &[1.0f32, 2.0, 3.0],
+            };
+            let tile = Tile { rows: 0..3, cols: 0..4, values: Values::Sparse(block) };
+            assert_eq!(
+                kind(writer.write(&tile)),
+                ErrorKind::InvalidArgument,
+                "{offsets:?} {indices:?}"
+            );
+        }
     }
 }
