@@ -38,6 +38,14 @@ pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome
     let mut bar = Bar::new(common)?;
     let outcome = harness::run(&config, &interrupt::cancel()?, &mut bar)?;
     drop(bar);
+    let trials = outcome.lines.iter().filter_map(|line| match line {
+        Line::Trial(trial) => Some(trial),
+        Line::Run(_) => None,
+    });
+    if outcome.ending == Ending::Interrupted && trials.clone().next().is_none() {
+        let reason = "interrupted before the first trial ended: nothing is kept";
+        return Err(Error::new(ErrorKind::Cancelled, "compare", reason).into());
+    }
     let report = Report::of(&outcome.lines);
     write_file(&rendered, &report.markdown(), Existing::Replace)?;
     if args.json {
@@ -46,10 +54,6 @@ pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome
         report::print(&report)?;
         writeln!(io::stdout().lock(), "\nreport: {}", rendered.display())?;
     }
-    let trials = outcome.lines.iter().filter_map(|line| match line {
-        Line::Trial(trial) => Some(trial),
-        Line::Run(_) => None,
-    });
     if outcome.ending == Ending::Interrupted {
         let reason = format!("interrupted: {} trials were done and are kept", trials.count());
         let path = args.out.join(RESULTS);

@@ -1,5 +1,7 @@
 //! `convert`: any kind to any kind, out of core, the output whole or not there.
 
+use std::io::{self, Write};
+
 use super::args::{Common, ConvertArgs, RawArgs};
 use super::{Outcome, progress};
 use crate::convert::{Target, convert};
@@ -22,6 +24,15 @@ pub(super) fn run(args: &ConvertArgs, common: &Common) -> anyhow::Result<Outcome
         existing: args.force.existing(),
     };
     let options = args.access.options(raw, Mode::Read, &context);
-    convert(&args.input, &args.output, target, &options, &context)?;
+    let converted = convert(&args.input, &args.output, target, &options, &context)?;
+    if let (Some(axes), false) = (converted.lost_axes(), common.quiet) {
+        let axes: Vec<_> = axes.iter().map(usize::to_string).collect();
+        let (axes, shape) = (axes.join("x"), converted.to.shape);
+        let output = args.output.display();
+        writeln!(
+            io::stderr().lock(),
+            "warning: {output}: is {shape}: the axes {axes} are not kept"
+        )?;
+    }
     Ok(Outcome::Done)
 }

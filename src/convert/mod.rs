@@ -7,7 +7,9 @@ use std::path::Path;
 
 use crate::array::{Compression, DType, Order};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{AnyStore, Context, CreateOptions, FileKind, Io, Layout, OpenOptions, copy_any};
+use crate::store::{
+    AnyStore, Context, CreateOptions, FileKind, Io, Layout, OpenOptions, Spec, copy_any,
+};
 use crate::sys::Existing;
 
 /// What the output is to be; what is not said stays as in the input, as far as the format allows.
@@ -23,6 +25,24 @@ pub struct Target {
     pub existing: Existing,
 }
 
+/// What was converted.
+#[derive(Debug, Clone)]
+pub struct Converted {
+    /// What the input is.
+    pub from: Spec,
+    /// What the output became.
+    pub to: Spec,
+}
+
+impl Converted {
+    /// The axes of an N-D input where the output has only the rows and columns that it was read as: a file in the
+    /// other order, a sparse file or one without a header cannot tell of them.
+    pub fn lost_axes(&self) -> Option<&[usize]> {
+        let axes = self.from.file_shape.as_deref().filter(|axes| axes.len() > 2)?;
+        self.to.file_shape.is_none().then_some(axes)
+    }
+}
+
 /// Converts the file `input` to the file `output`, which appears under its name when it is whole and
 /// durable.
 ///
@@ -35,7 +55,7 @@ pub fn convert(
     target: Target,
     options: &OpenOptions,
     context: &Context,
-) -> Result<()> {
+) -> Result<Converted> {
     let from = AnyStore::open(input, options)?;
     let spec = from.spec();
     let layout = output_layout(output, target, spec.layout)?;
@@ -54,7 +74,8 @@ pub fn convert(
     let mut to = AnyStore::create(output, &create)?;
     context.begin("convert", spec.shape.dense_bytes(create.dtype.item_size())? as u64);
     copy_any(&from, &mut to, context)?;
-    to.sync()
+    to.sync()?;
+    Ok(Converted { from: from.spec().clone(), to: to.spec().clone() })
 }
 
 /// The output's layout: what is asked for, else the one that keeps rows or columns together as the

@@ -79,9 +79,21 @@ impl Results {
         Ok(self.lines)
     }
 
-    /// The run ends early: what there is.
-    pub(super) fn abandon(self) -> Vec<Line> {
-        self.lines
+    /// The run ends early: what there is. Where no trial has ended, everything is as it was before.
+    ///
+    /// # Errors
+    /// Where that cannot be brought about.
+    pub(super) fn abandon(self) -> Result<Vec<Line>> {
+        let Self { file, path, lines } = self;
+        drop(file);
+        if !lines.iter().any(|line| matches!(line, Line::Trial(_))) {
+            super::folder::remove(&path)?;
+            let old = path.with_file_name(OLD);
+            if old.exists() {
+                fs::rename(&old, &path).map_err(|error| Error::io("move", error).at(&old))?;
+            }
+        }
+        Ok(lines)
     }
 }
 
@@ -106,7 +118,7 @@ mod tests {
             results.append(line()).unwrap();
             assert_eq!(count(&folder.path().join(RESULTS)), lines);
         }
-        assert_eq!(results.abandon().len(), 2);
+        assert_eq!(results.abandon().unwrap().len(), 2);
     }
 
     #[test]
@@ -119,7 +131,7 @@ mod tests {
         for _ in 0..2 {
             let mut results = Results::create(folder.path(), Existing::Replace).unwrap();
             results.append(line()).unwrap();
-            results.abandon();
+            results.abandon().unwrap();
             assert_eq!((count(&path), count(&old)), (1, 3));
         }
         let mut results = Results::create(folder.path(), Existing::Replace).unwrap();
@@ -127,5 +139,12 @@ mod tests {
         results.append(line()).unwrap();
         results.finish().unwrap();
         assert_eq!((count(&path), old.exists()), (2, false));
+        // A run in which no trial ended leaves what was there.
+        let results = Results::create(folder.path(), Existing::Replace).unwrap();
+        results.abandon().unwrap();
+        assert_eq!((count(&path), old.exists()), (2, false));
+        fs::remove_file(&path).unwrap();
+        Results::create(folder.path(), Existing::Refuse).unwrap().abandon().unwrap();
+        assert!(!path.exists() && !old.exists());
     }
 }

@@ -71,7 +71,7 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     match ended {
         Ok(()) => Ok(Outcome { lines: results.finish()?, ending: Ending::Complete }),
         Err(error) if error.kind() == ErrorKind::Cancelled => {
-            Ok(Outcome { lines: results.abandon(), ending: Ending::Interrupted })
+            Ok(Outcome { lines: results.abandon()?, ending: Ending::Interrupted })
         }
         Err(error) => Err(error),
     }

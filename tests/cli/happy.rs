@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use arraystore::array::{DType, Order};
+use arraystore::format::npy;
 use serde_json::json;
 
 use super::{Place, dtypes, golden};
@@ -191,6 +193,21 @@ fn assign_sets_a_selection_in_place() {
     place.does("create raw --shape 3x4 --dtype i32 --order f");
     place.does("assign raw --shape 3x4 --dtype i32 --order f --rows 0 --columns 2,0 --from w.npy");
     assert_eq!(place.does("extract raw --shape 3x4 --dtype i32 --order f --rows 0"), "80 0 70 0\n");
+}
+
+#[test]
+fn convert_tells_of_axes_that_it_does_not_keep() {
+    let place = Place::new();
+    let header = npy::header_bytes(DType::F32, Order::C, &[2, 3, 4]).unwrap();
+    let values: [f32; 24] = std::array::from_fn(|i| i as f32);
+    fs::write(place.path("a.npy"), [&header, bytemuck::bytes_of(&values)].concat()).unwrap();
+    place.does("convert a.npy same.npy");
+    assert!(place.does("info same.npy").contains("2x3x4"));
+    let ran = place.run("convert a.npy f.npy --order f");
+    let told = "warning: f.npy: is 2x12: the axes 2x3x4 are not kept\n";
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), told));
+    place.does("verify a.npy f.npy");
+    place.does("convert a.npy f.npy --order f --force --quiet");
 }
 
 #[test]

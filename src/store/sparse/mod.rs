@@ -12,6 +12,7 @@ mod builder;
 mod bulk;
 mod gather;
 mod ints;
+mod merge;
 mod overlay;
 mod parts;
 mod plan;
@@ -369,7 +370,7 @@ impl<W: Bits> Engine<W> {
         self.fold(&context)?;
         if self.base.device().is_none() {
             let mut builder = self.builder(0)?;
-            bulk::copy_lines(self, 0..self.facts.lines(), &mut builder, &context)?;
+            merge::copy_lines(self, 0..self.facts.lines(), &mut builder, &context)?;
             self.replace(builder.finish()?)?;
         }
         if self.is_named {
