@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Engine;
+use super::base::window_bytes;
 use super::builder::Builder;
 use super::ints::{Int, Ints, with_indices};
 use super::turn::Turned;
@@ -60,40 +61,84 @@ pub(super) fn merge_turned<W: Bits>(
     context: &Context,
 ) -> Result<()> {
     let length = engine.facts.length();
-    let own = turned.indices.view();
-    let (mut indices, mut values) = (Ints::new(length), Vec::new());
+    let new = turned.indices.view();
+    let mut reader = Reader::new(engine, context)?;
+    let memory = context.reserve(window_bytes(context))?;
+    let most = usize::try_from(memory.bytes()).unwrap_or(usize::MAX) / (16 + size_of::<W>());
+    let mut merged = Merged { offsets: vec![0], indices: Ints::new(length), values: Vec::new() };
     let mut show = |block: &Block<'_, W>| {
+        let is_whole = block.positions == (0..length);
         for (k, line) in block.lines.clone().enumerate() {
             let all = turned.offsets[line - lines.start]..turned.offsets[line - lines.start + 1];
-            let new = own.part(all.clone());
-            let part = all.start + new.below(block.positions.start)
-                ..all.start + new.below(block.positions.end);
-            let mut next = part.clone();
-            indices.clear();
-            values.clear();
-            let old = block.offsets[k]..block.offsets[k + 1];
-            with_indices!(block.indices.part(old.clone()), list => {
-                for (at, &value) in list.iter().zip(&block.values[old]) {
-                    let position = at.position();
-                    while next.start < next.end && own.at(next.start) < position {
-                        indices.push(own.at(next.start));
-                        values.push(turned.values[next.start]);
-                        next.start += 1;
-                    }
-                    if !covered(position) {
-                        indices.push(position);
-                        values.push(value);
-                    }
+            let own = new.part(all.clone());
+            let part = all.start + own.below(block.positions.start)
+                ..all.start + own.below(block.positions.end);
+            merged.add(block, k, turned, part, covered);
+            if !is_whole {
+                builder.push_part(merged.indices.view(), &merged.values, context)?;
+                merged.clear();
+                if block.positions.end == length {
+                    builder.end_line()?;
                 }
-            });
-            indices.extend(own.part(next.clone()), 0);
-            values.extend_from_slice(&turned.values[next]);
-            builder.push_part(indices.view(), &values, context)?;
-            if block.positions.end == length {
-                builder.end_line()?;
+                continue;
+            }
+            merged.offsets.push(merged.values.len());
+            if merged.values.len().max(merged.offsets.len()) >= most {
+                merged.move_to(builder, context)?;
             }
         }
-        Ok(())
+        merged.move_to(builder, context)
     };
-    Reader::new(engine, context)?.each(lines.clone(), &mut show)
+    reader.each(lines.clone(), &mut show)
+}
+
+/// Lines put together, on their way to the builder: a call for each would cost more than what it writes.
+struct Merged<W> {
+    offsets: Vec<usize>,
+    indices: Ints,
+    values: Vec<W>,
+}
+
+impl<W: Bits> Merged<W> {
+    fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.indices.clear();
+        self.values.clear();
+    }
+
+    /// Appends line `k` of a block where nothing covers it, and what was turned in `part`, in order.
+    fn add(
+        &mut self,
+        block: &Block<'_, W>,
+        k: usize,
+        turned: &Turned<W>,
+        part: Range<usize>,
+        covered: &dyn Fn(usize) -> bool,
+    ) {
+        let new = turned.indices.view();
+        let mut next = part;
+        let old = block.offsets[k]..block.offsets[k + 1];
+        with_indices!(block.indices.part(old.clone()), list => {
+            for (at, &value) in list.iter().zip(&block.values[old]) {
+                let position = at.position();
+                while next.start < next.end && new.at(next.start) < position {
+                    self.indices.push(new.at(next.start));
+                    self.values.push(turned.values[next.start]);
+                    next.start += 1;
+                }
+                if !covered(position) {
+                    self.indices.push(position);
+                    self.values.push(value);
+                }
+            }
+        });
+        self.indices.extend(new.part(next.clone()), 0);
+        self.values.extend_from_slice(&turned.values[next]);
+    }
+
+    fn move_to(&mut self, builder: &mut Builder, context: &Context) -> Result<()> {
+        builder.push(&self.offsets, self.indices.view(), &self.values, context)?;
+        self.clear();
+        Ok(())
+    }
 }
