@@ -69,6 +69,8 @@ pub(super) enum Command {
     Verify(VerifyArgs),
     /// Print the fingerprint of the logical matrix, the same in every order, layout and format
     Digest(DigestArgs),
+    /// Measure what this machine can do on a file system: what every figure can be held against
+    Probe(ProbeArgs),
     /// Run the same workloads over all backends, verified, and say which is best here
     Compare(Box<CompareArgs>),
     /// Render the records of one run or several again
@@ -411,6 +413,16 @@ pub(super) struct CompareArgs {
     #[command(flatten)]
     pub force: ForceArgs,
     /// The records on standard output as one JSON document, instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProbeArgs {
+    /// A folder on the file system; 256 MiB are written there and removed again
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// One JSON document
     #[arg(long)]
     pub json: bool,
 }

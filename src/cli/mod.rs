@@ -15,6 +15,7 @@ mod files;
 mod info;
 mod interrupt;
 mod output;
+mod probe;
 mod progress;
 mod report;
 mod text;
@@ -100,6 +101,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Convert(args) => convert::run(&args, &common),
         Command::Verify(args) => verify::run(&args, &common),
         Command::Digest(args) => digest::run(&args, &common),
+        Command::Probe(args) => probe::run(&args, &common),
         Command::Compare(args) => compare::run(&args, &common),
         Command::Report(args) => report::run(&args, &common),
         Command::Completions(args) => completions::run(&args),

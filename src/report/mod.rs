@@ -5,6 +5,7 @@
 //! a summary) is shown as lacking, never made up.
 
 mod csv;
+mod limits;
 mod markdown;
 mod model;
 mod number;
@@ -14,6 +15,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use self::limits::limits;
 pub use self::terminal::wrapped;
 
 use self::model::Model;
