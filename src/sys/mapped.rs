@@ -6,7 +6,7 @@ use std::path::Path;
 use memmap2::{Mmap, MmapMut, MmapOptions};
 
 use super::disk::DiskFile;
-use super::{Advice, Device, DeviceKind, Mode, advice, bounds};
+use super::{Advice, Device, DeviceKind, Mode, advice, bounds, cache};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Ranges closer than this are asked for as one: they share a page or are neighbours.
@@ -211,10 +211,12 @@ impl Device for MappedDevice {
         }
     }
 
-    fn sweep(&self, range: Range<u64>) {
+    fn sweep(&self, whole: Range<u64>) {
         #[cfg(target_os = "linux")]
-        if let Ok(range) = self.file.check(&range)
+        if let Ok(range) = self.file.check(&whole)
             && range.len() >= SWEPT_BYTES
+            // What is cached already is faulted in by whoever uses it, on all threads at once.
+            && !cache::is_cached(&self.file.file, &whole)
         {
             let start = range.start / PAGE_BYTES * PAGE_BYTES;
             let advice = memmap2::Advice::PopulateRead;
@@ -225,7 +227,7 @@ impl Device for MappedDevice {
             };
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = range;
+        let _ = whole;
     }
 
     fn release(&self, range: Range<u64>) {

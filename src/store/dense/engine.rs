@@ -3,6 +3,9 @@
 //! Owns the device and carries out plans on it. The same code runs over every kind of device.
 
 use std::ops::Range;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
 
 use super::geometry::Geometry;
 use super::kernel::{self, Block, BlockOrder, Lines};
@@ -36,8 +39,8 @@ impl Engine {
         order: BlockOrder,
         context: &Context,
     ) -> ReadPlan<'a> {
-        let available = context.available_bytes();
-        ReadPlan::new(self.geometry, self.device.kind(), lines, positions, order, available)
+        let means = (context.available_bytes(), context.threads());
+        ReadPlan::new(self.geometry, self.device.kind(), lines, positions, order, means)
     }
 
     /// Copies `positions` of `lines` into `block`.
@@ -113,6 +116,9 @@ impl Engine {
         let segment = plan.segments[0].clone();
         let mut shifted = Vec::new();
         let picks = shift(positions, segment.start, &mut shifted);
+        if plan.workers > 1 {
+            return self.read_shared(plan, &segment, &picks, block, context);
+        }
         let mut ahead = Ahead::default();
         for window in plan.windows(segment.clone()) {
             // Windows one after another are read ahead by the kernel itself, in large pages.
@@ -127,6 +133,42 @@ impl Engine {
         Ok(())
     }
 
+    /// Windows of several lines, read and gathered from by as many threads as the plan says.
+    fn read_shared(
+        &self,
+        plan: &ReadPlan<'_>,
+        segment: &Range<usize>,
+        picks: &Picks<'_>,
+        block: &mut Block<'_>,
+        context: &Context,
+    ) -> Result<()> {
+        let windows: Vec<_> = plan.windows(segment.clone()).collect();
+        let item_bytes = self.geometry.item_bytes;
+        let stride = plan.even_stride().expect("lists of lines are not shared among threads");
+        let counts = windows.iter().map(|window| window.ordinals.len());
+        // None once reading has failed: then no thread goes on.
+        let places = Mutex::new(Some(windows.iter().zip(block.cut(item_bytes, counts))));
+        let longest = windows.iter().map(|window| window.bytes.end - window.bytes.start).max();
+        let work = || -> Result<()> {
+            let mut buffer = vec![0; longest.unwrap_or(0) as usize];
+            loop {
+                // Nothing that can panic is done while it is held.
+                let next = places.lock().expect("no panic").as_mut().and_then(Iterator::next);
+                let Some((window, mut place)) = next else { return Ok(()) };
+                let bytes = &mut buffer[..(window.bytes.end - window.bytes.start) as usize];
+                self.device.read_into(window.bytes.start, bytes)?;
+                let lines = Lines { offset: 0, stride, count: window.ordinals.len() };
+                kernel::gather_cut(item_bytes, bytes, lines, picks, &mut place);
+                context.advance(bytes.len() as u64)?;
+            }
+        };
+        context.install(|| {
+            (0..plan.workers)
+                .into_par_iter()
+                .try_for_each(|_| work().inspect_err(|_| *places.lock().expect("no panic") = None))
+        })
+    }
+
     /// Gathers what is wanted out of one window, whose lines begin at `segment.start`.
     fn gather_window(
         &self,
@@ -138,12 +180,12 @@ impl Engine {
         context: &Context,
     ) -> Result<()> {
         let item_bytes = self.geometry.item_bytes;
-        let wanted = window.ordinals.len() * picks.len() * item_bytes;
         self.device.with(window.bytes.clone(), &mut |bytes| {
             if let Some(stride) = plan.even_stride() {
                 let lines = Lines { offset: 0, stride, count: window.ordinals.len() };
                 let at = window.ordinals.start;
-                context.install_for(wanted, || {
+                let moved = kernel::gathered_bytes(item_bytes, &lines, picks);
+                context.install_for(moved, || {
                     kernel::gather(item_bytes, bytes, lines, picks, block, at);
                 });
                 return Ok(());

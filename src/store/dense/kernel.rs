@@ -43,6 +43,9 @@ pub(super) struct Block<'a> {
 /// Below this many bytes a second thread costs more than it brings.
 const PARALLEL_BYTES: usize = 1 << 20;
 
+/// Memory comes in stretches of this size: an item alone costs as much as all of one.
+const CACHE_LINE_BYTES: usize = 64;
+
 /// Bytes of a column that are moved at a time when rows are turned into columns or back: some cache lines
 /// in a row, so that each is loaded once, even where all columns begin at the same place of a page and
 /// compete for the same places of the cache.
@@ -67,6 +70,93 @@ macro_rules! by_item_size {
     };
 }
 
+impl<'a> Block<'a> {
+    /// The block in pieces of so many lines, for [`gather_cut`]: together all of its lines.
+    pub(super) fn cut(
+        &mut self,
+        item_bytes: usize,
+        lines: impl Iterator<Item = usize>,
+    ) -> Vec<Piece<'_>> {
+        let (order, positions) = (self.order, self.positions);
+        // One run for all positions, or one for each.
+        let (runs, wide) = match order {
+            BlockOrder::AsFile => (1, positions * item_bytes),
+            BlockOrder::Across => (positions, item_bytes),
+        };
+        let mut rest: Vec<_> = match self.bytes.len() / runs.max(1) {
+            0 => Vec::new(),
+            run => self.bytes.chunks_mut(run).collect(),
+        };
+        let piece = |count: usize| {
+            let runs = rest.iter_mut().map(|run| run.split_off_mut(..count * wide));
+            Piece {
+                order,
+                runs: runs.map(|run| run.expect("no more lines than there are")).collect(),
+            }
+        };
+        lines.map(piece).collect()
+    }
+}
+
+/// Some lines of a block.
+#[derive(Debug)]
+pub(super) struct Piece<'a> {
+    order: BlockOrder,
+    /// The lines as they lie; where the block lies across them, each position's items.
+    runs: Vec<&'a mut [u8]>,
+}
+
+/// Copies the picked positions of evenly spaced lines of `source`, which the cache holds, to a piece of a block.
+pub(super) fn gather_cut(
+    item_bytes: usize,
+    source: &[u8],
+    lines: Lines,
+    picks: &Picks<'_>,
+    piece: &mut Piece<'_>,
+) {
+    by_item_size!(item_bytes, gather_piece(source, lines, picks, piece));
+}
+
+fn gather_piece<const N: usize>(
+    source: &[u8],
+    lines: Lines,
+    picks: &Picks<'_>,
+    piece: &mut Piece<'_>,
+) {
+    match piece.order {
+        BlockOrder::AsFile => {
+            for run in &mut piece.runs {
+                let (out, _) = run.as_chunks_mut::<N>();
+                for (index, out) in out.chunks_exact_mut(picks.len()).enumerate() {
+                    gather_line(&source[lines.offset + index * lines.stride..], picks, out);
+                }
+            }
+        }
+        BlockOrder::Across => {
+            let tile = run_items::<N>();
+            for top in (0..lines.count).step_by(tile) {
+                let bottom = lines.count.min(top + tile);
+                for (position, run) in picks.iter().zip(&mut piece.runs) {
+                    let offset = lines.offset + top * lines.stride + position * N;
+                    let out = &mut run.as_chunks_mut::<N>().0[top..bottom];
+                    gather_strided(&source[offset..], lines.stride, out);
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that memory must give for some `positions` of each of some lines: what decides how many threads pay.
+pub(super) fn gathered_bytes(item_bytes: usize, lines: &Lines, positions: &Picks<'_>) -> usize {
+    let apart = match *positions {
+        Picks::Range { step, .. } => step.saturating_mul(item_bytes),
+        Picks::List(_) => usize::MAX,
+    };
+    let stretch = |apart: usize| apart.clamp(item_bytes, CACHE_LINE_BYTES.max(item_bytes));
+    let in_line = positions.len().saturating_mul(stretch(apart));
+    lines.count.saturating_mul(in_line.max(stretch(lines.stride)))
+}
+
 /// Copies the picked positions of evenly spaced lines of `source` to lines `at..` of `block`.
 pub(super) fn gather(
     item_bytes: usize,
@@ -86,13 +176,14 @@ fn gather_items<const N: usize>(
     block: &mut Block<'_>,
     at: usize,
 ) {
-    let parallel = lines.count * block.positions * N >= PARALLEL_BYTES;
+    let parallel = gathered_bytes(N, &lines, picks) >= PARALLEL_BYTES;
     let (out, _) = block.bytes.as_chunks_mut::<N>();
     if block.positions == 0 || lines.count == 0 {
         return;
     }
     match block.order {
-        BlockOrder::AsFile => {
+        // A single position lies the same way in both orders.
+        BlockOrder::AsFile if block.positions > 1 => {
             let positions = block.positions;
             let out = &mut out[at * positions..(at + lines.count) * positions];
             let line = |(index, out): (usize, &mut [[u8; N]])| {
@@ -104,7 +195,7 @@ fn gather_items<const N: usize>(
                 out.chunks_mut(positions).enumerate().for_each(line);
             }
         }
-        BlockOrder::Across => {
+        _ => {
             // Each task owns whole output lines (positions), or, where they are few, pieces of them.
             let extent = block.lines;
             if parallel && block.positions < 2 * rayon::current_num_threads() {

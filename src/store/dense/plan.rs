@@ -23,6 +23,9 @@ const MAPPED_WINDOW_BYTES: u64 = 64 << 20;
 /// last-level cache between the read and the gather.
 const POSITIONED_WINDOW_BYTES: u64 = 8 << 20;
 
+/// Windows that several threads read and gather from: each stays in its thread's second-level cache.
+const SHARED_WINDOW_BYTES: u64 = 1 << 20;
+
 /// Bytes of the unit in which a map moves data.
 const PAGE_BYTES: u64 = 4096;
 
@@ -61,7 +64,9 @@ pub(super) struct ReadPlan<'a> {
     by_line: Vec<usize>,
     /// Stretches of positions that are read in one go, from front to back.
     pub segments: Vec<Range<usize>>,
-    pub window_bytes: u64,
+    window_bytes: u64,
+    /// Windows that are read and gathered from at once, each by a thread of its own.
+    pub workers: usize,
     /// Whether so much lies between what is wanted that read-ahead would be waste.
     pub scattered: bool,
 }
@@ -83,9 +88,9 @@ impl<'a> ReadPlan<'a> {
         lines: Picks<'a>,
         positions: &Picks<'_>,
         order: BlockOrder,
-        available_bytes: u64,
+        (available_bytes, threads): (u64, usize),
     ) -> Self {
-        let window_bytes = window_bytes(device, available_bytes);
+        let mut window_bytes = window_bytes(device, available_bytes);
         let by_line = match lines {
             Picks::Range { .. } => Vec::new(),
             Picks::List(list) => {
@@ -102,16 +107,22 @@ impl<'a> ReadPlan<'a> {
         let run = positions.as_run().filter(|_| order == BlockOrder::AsFile);
         let direct = run.is_some_and(|run| {
             // A short run of every line is cheaper gathered from windows than copied by a call each.
-            (run.len() == geometry.line_items && lines.as_run().is_some())
-                || device != DeviceKind::Positioned
-                || unwanted > GAP_BYTES
+            (run.len() == geometry.line_items && lines.as_run().is_some()) || unwanted > GAP_BYTES
         });
         let kind = match segments.len() {
             _ if direct => ReadKind::Direct,
             0 | 1 => ReadKind::Scan,
             _ => ReadKind::Ranges,
         };
-        Self { kind, geometry, device, lines, by_line, segments, window_bytes, scattered }
+        let mut workers = 1;
+        let is_shared = kind == ReadKind::Scan && device == DeviceKind::Positioned && !scattered;
+        if is_shared && by_line.is_empty() && lines.len() > 1 {
+            window_bytes = window_bytes.min(SHARED_WINDOW_BYTES);
+            let one = window_bytes.max((span.len() * geometry.item_bytes) as u64);
+            workers = usize::try_from(available_bytes / 4 / one).unwrap_or(usize::MAX);
+            workers = workers.clamp(1, threads);
+        }
+        Self { kind, geometry, device, lines, by_line, segments, window_bytes, workers, scattered }
     }
 
     /// The place in the caller's block, and the line, of the `ordinal`-th wanted line from the file's front.
@@ -177,7 +188,7 @@ impl<'a> ReadPlan<'a> {
         match self.kind {
             ReadKind::Direct => 0,
             ReadKind::Scan | ReadKind::Ranges => {
-                window_memory(self.device, self.window_bytes.max(one_line))
+                self.workers as u64 * window_memory(self.device, self.window_bytes.max(one_line))
             }
         }
     }
@@ -278,7 +289,7 @@ mod tests {
         positions: &Picks<'_>,
     ) -> ReadPlan<'a> {
         let geometry = Geometry::new(Shape::new(rows, cols), Order::C, DType::F32, 128);
-        ReadPlan::new(geometry, device, lines, positions, BlockOrder::Across, 256 << 20)
+        ReadPlan::new(geometry, device, lines, positions, BlockOrder::Across, (256 << 20, 2))
     }
 
     const fn range(start: usize, step: usize, count: usize) -> Picks<'static> {
