@@ -18,18 +18,38 @@ use crate::sys::{Device, Medium, Pages};
 /// Where columns begin in memory and in the log: at multiples of this, so that any element type may be seen there.
 const ALIGNMENT_BYTES: usize = 64;
 
+/// The most columns that are shown at a time: what is listed of them stays small, however many there are.
+const GROUP_COLUMNS: usize = 4096;
+
+/// Logged columns up to this long are read whole, many in one call: a call for a part of each would cost more.
+const SHORT_BYTES: usize = 4096;
+
+/// Bytes of short columns that are read in one call.
+const GROUP_BYTES: usize = 256 << 10;
+
+/// What a stretch of columns takes in the list of them.
+const STRETCH_BYTES: usize = 64;
+
 /// Columns of equal length, by index.
 #[derive(Debug)]
 pub(super) struct ColumnStage {
     column_bytes: usize,
     /// Bytes from one column to the next, in memory and in the log.
     stride: usize,
-    places: BTreeMap<usize, Place>,
+    /// Columns that came one after another: the first of each stretch, how many, and the first's slot. Slots are
+    /// given as columns come; the first ones are in memory.
+    stretches: BTreeMap<usize, Stretch>,
+    slots: usize,
     /// Room for the held columns.
     pages: Pages,
-    held: usize,
     log: Option<Box<dyn Device>>,
     scratch: Scratch,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    columns: usize,
+    slot: usize,
 }
 
 /// Where a log is made, if one is needed.
@@ -41,14 +61,8 @@ pub(super) struct Scratch {
     pub near: PathBuf,
 }
 
-/// Where a column waits.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// In memory, from this byte on.
-    Held(usize),
-    /// In the log, from this byte on.
-    Logged(u64),
-}
+/// Who is shown a part of some columns: each one's index and bytes, rising.
+type ShowParts<'s> = dyn FnMut(&[(usize, &[u8])]) + 's;
 
 impl ColumnStage {
     /// Room for columns of `column_bytes`, of which `held` are kept in memory. The caller has reserved
@@ -58,9 +72,9 @@ impl ColumnStage {
         Ok(Self {
             column_bytes,
             stride,
-            places: BTreeMap::new(),
+            stretches: BTreeMap::new(),
+            slots: 0,
             pages: Pages::new(held * stride)?,
-            held: 0,
             log: None,
             scratch,
         })
@@ -71,84 +85,134 @@ impl ColumnStage {
         column_bytes.next_multiple_of(ALIGNMENT_BYTES) as u64
     }
 
-    /// How many columns wait.
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
+    /// Memory that the list of columns takes: little where they come in order.
+    pub(super) fn list_bytes(&self) -> u64 {
+        (self.stretches.len() * STRETCH_BYTES) as u64
     }
 
-    /// How many of them wait in the log.
-    pub(super) fn logged(&self) -> usize {
-        self.places.len() - self.held
+    /// How many columns wait.
+    pub(super) fn len(&self) -> usize {
+        self.slots
+    }
+
+    /// How many columns the memory holds.
+    fn held(&self) -> usize {
+        self.pages.len() / self.stride.max(1)
     }
 
     /// Keeps column `index`; what was kept of it before is replaced. `most` columns are expected in all.
     pub(super) fn put(&mut self, index: usize, column: &[u8], most: usize) -> Result<()> {
         debug_assert_eq!(column.len(), self.column_bytes);
-        let place = match self.places.get(&index) {
-            Some(&place) => place,
-            None => self.next_place(most)?,
-        };
-        match place {
-            Place::Held(at) => self.pages[at..at + column.len()].copy_from_slice(column),
-            Place::Logged(offset) => {
-                self.log.as_mut().expect("what is logged has a log").write_at(offset, column)?;
+        let before = self.stretches.range(..=index).next_back().map(|(&first, &own)| (first, own));
+        let place = before.map(|(first, own)| (index - first, own));
+        let is_there = place.filter(|(place, own)| *place < own.columns);
+        let slot = is_there.map_or(self.slots, |(place, own)| own.slot + place);
+        match slot.checked_sub(self.held()) {
+            None => self.pages[slot * self.stride..][..column.len()].copy_from_slice(column),
+            Some(logged) => {
+                let at = (logged * self.stride) as u64;
+                self.log(most)?.write_at(at, column)?;
             }
         }
-        if self.places.insert(index, place).is_none() && matches!(place, Place::Held(_)) {
-            self.held += 1;
+        if is_there.is_some() {
+            return Ok(());
+        }
+        self.slots += 1;
+        match before {
+            Some((first, own))
+                if first + own.columns == index && own.slot + own.columns == slot =>
+            {
+                self.stretches.insert(first, Stretch { columns: own.columns + 1, ..own });
+            }
+            _ => {
+                self.stretches.insert(index, Stretch { columns: 1, slot });
+            }
         }
         Ok(())
     }
 
-    fn next_place(&mut self, most: usize) -> Result<Place> {
-        if (self.held + 1) * self.stride <= self.pages.len() {
-            return Ok(Place::Held(self.held * self.stride));
-        }
+    fn log(&mut self, most: usize) -> Result<&mut dyn Device> {
         if self.log.is_none() {
             // All the space that may be needed, before anything is written.
-            let bytes = most.saturating_sub(self.held) as u64 * self.stride as u64;
+            let bytes = most.saturating_sub(self.held()) as u64 * self.stride as u64;
             self.log = Some(self.scratch.medium.scratch(&self.scratch.near, bytes)?);
         }
-        Ok(Place::Logged(self.logged() as u64 * self.stride as u64))
+        Ok(self.log.as_deref_mut().expect("it was just made"))
     }
 
-    /// The bytes of `part` of every column, with its index, from the lowest to the highest. `buffer` has
-    /// room for the parts of the logged ones, which are read on several threads.
-    pub(super) fn parts<'a>(
-        &'a self,
-        part: Range<usize>,
-        buffer: &'a mut [u8],
+    /// The columns' indices, rising, with their slots.
+    fn iter(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.stretches.iter().flat_map(|(&first, own)| {
+            (0..own.columns).map(move |place| (first + place, own.slot + place))
+        })
+    }
+
+    /// Shows the bytes of `part` of every column, some columns at a time, from the lowest to the highest. `buffer` is
+    /// for those that are logged, which are read on several threads.
+    pub(super) fn each_part(
+        &self,
+        part: &Range<usize>,
+        buffer: &mut Vec<u8>,
         context: &Context,
-    ) -> Result<Vec<(usize, &'a [u8])>> {
-        let logged: Vec<u64> = self
-            .places
-            .values()
-            .filter_map(|place| match place {
-                Place::Logged(offset) => Some(offset + part.start as u64),
-                Place::Held(_) => None,
+        show: &mut ShowParts<'_>,
+    ) -> Result<()> {
+        let most = match self.stride {
+            1..=SHORT_BYTES => (GROUP_BYTES / self.stride).min(GROUP_COLUMNS),
+            _ => GROUP_COLUMNS,
+        };
+        let mut columns = self.iter();
+        let mut group = Vec::with_capacity(most.min(self.slots));
+        loop {
+            group.clear();
+            group.extend(columns.by_ref().take(most));
+            if group.is_empty() {
+                return Ok(());
+            }
+            self.show_group(&group, part, buffer, context, show)?;
+        }
+    }
+
+    fn show_group(
+        &self,
+        group: &[(usize, usize)],
+        part: &Range<usize>,
+        buffer: &mut Vec<u8>,
+        context: &Context,
+        show: &mut ShowParts<'_>,
+    ) -> Result<()> {
+        let held = self.held();
+        let logged: Vec<usize> =
+            group.iter().filter_map(|&(_, slot)| slot.checked_sub(held)).collect();
+        let is_run = logged.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+        // (bytes from one logged column to the next in the buffer, where the part begins in each)
+        let (stride, from) = match self.stride <= SHORT_BYTES && is_run {
+            true => (self.stride, part.start),
+            false => (part.len(), 0),
+        };
+        buffer.resize(logged.len() * stride, 0);
+        if let (Some(log), Some(&first), false) = (&self.log, logged.first(), part.is_empty()) {
+            let at = |logged: usize| (logged * self.stride) as u64;
+            if stride == self.stride && from == part.start {
+                log.read_into(at(first), buffer)?;
+            } else {
+                let read = |(&logged, out): (&usize, &mut [u8])| {
+                    log.read_into(at(logged) + part.start as u64, out)
+                };
+                context.install_for(buffer.len(), || {
+                    logged.par_iter().zip(buffer.par_chunks_mut(stride)).try_for_each(read)
+                })?;
+            }
+        }
+        let mut read = buffer.chunks(stride.max(1)).map(|column| &column[from..][..part.len()]);
+        let parts: Vec<_> = group
+            .iter()
+            .map(|&(index, slot)| match slot < held {
+                true => (index, &self.pages[slot * self.stride..][part.clone()]),
+                false => (index, read.next().unwrap_or_default()),
             })
             .collect();
-        let buffer = &mut buffer[..logged.len() * part.len()];
-        if let Some(log) = &self.log
-            && !part.is_empty()
-        {
-            let read = |(&offset, out): (&u64, &mut [u8])| log.read_into(offset, out);
-            context.install_for(buffer.len(), || {
-                logged.par_iter().zip(buffer.par_chunks_mut(part.len())).try_for_each(read)
-            })?;
-        }
-        let mut logged = buffer.chunks(part.len().max(1));
-        Ok(self
-            .places
-            .iter()
-            .map(|(&index, place)| {
-                let bytes = match place {
-                    Place::Held(at) => &self.pages[at + part.start..at + part.end],
-                    Place::Logged(_) => logged.next().unwrap_or_default(),
-                };
-                (index, bytes)
-            })
-            .collect())
+        show(&parts);
+        Ok(())
     }
 }
 
@@ -164,20 +228,48 @@ mod tests {
         for held in [0, 2, 5] {
             let scratch = Scratch { medium: Arc::new(MemoryMedium::new()), near: "a".into() };
             let mut stage = ColumnStage::new(100, held, scratch).unwrap();
-            for index in [9, 3, 7, 3, 5] {
+            for index in [9, 3, 7, 3, 5, 6] {
                 let again = if index == 3 { stage.len() as u8 } else { 0 };
                 let column: Vec<u8> = (0..100).map(|i| i + index as u8 + again).collect();
-                stage.put(index, &column, 4).unwrap();
+                stage.put(index, &column, 5).unwrap();
             }
-            assert_eq!((stage.len(), stage.logged()), (4, 4 - held.min(4)));
-            let mut buffer = vec![0; 4 * 10];
-            let parts = stage.parts(20..30, &mut buffer, &context).unwrap();
-            let expected = [(3, 26), (5, 25), (7, 27), (9, 29)];
-            for ((index, bytes), (at, first)) in parts.into_iter().zip(expected) {
-                assert_eq!(index, at);
-                assert!(bytes.iter().copied().eq(first..first + 10), "{held} {index} {bytes:?}");
+            assert_eq!(stage.len(), 5);
+            let shown = |part: Range<usize>| {
+                let mut shown = Vec::new();
+                let mut buffer = Vec::new();
+                let mut show = |parts: &[(usize, &[u8])]| {
+                    shown.extend(parts.iter().map(|(index, bytes)| (*index, bytes.to_vec())));
+                };
+                stage.each_part(&part, &mut buffer, &context, &mut show).unwrap();
+                shown
+            };
+            let expected = [(3, 26), (5, 25), (6, 26), (7, 27), (9, 29)];
+            let expected = expected.map(|(index, first)| (index, (first..first + 10).collect()));
+            assert_eq!(shown(20..30), expected, "{held} held");
+            assert_eq!(shown(100..100).len(), 5);
+        }
+    }
+
+    #[test]
+    fn columns_that_come_in_order_take_no_list() {
+        let context = Context::new(Budget::new(1 << 20));
+        for step in [1, 7] {
+            let scratch = Scratch { medium: Arc::new(MemoryMedium::new()), near: "a".into() };
+            let mut stage = ColumnStage::new(4, 100, scratch).unwrap();
+            let column = |k: usize| k * step % 10_000;
+            for k in 0..10_000 {
+                stage.put(column(k), &(column(k) as u32).to_le_bytes(), 10_000).unwrap();
             }
-            assert_eq!(stage.parts(100..100, &mut buffer, &context).unwrap().len(), 4);
+            assert_eq!(stage.list_bytes() <= 64, step == 1);
+            let mut next = 0;
+            let mut show = |parts: &[(usize, &[u8])]| {
+                for (index, bytes) in parts {
+                    assert_eq!((*index, *bytes), (next, &(next as u32).to_le_bytes()[..]));
+                    next += 1;
+                }
+            };
+            stage.each_part(&(0..4), &mut Vec::new(), &context, &mut show).unwrap();
+            assert_eq!(next, 10_000);
         }
     }
 }

@@ -23,6 +23,9 @@ const SMALLEST_BLOCK_BYTES: u64 = 256;
 /// The largest block: its input and output still fit the last-level cache.
 const LARGEST_BLOCK_BYTES: u64 = 8 << 20;
 
+/// Memory that the list of columns takes without being asked for.
+const LIST_BYTES: u64 = 16 << 10;
+
 /// Bytes written in place after which the disk is set to work on them.
 const WRITE_BACK_BYTES: u64 = 48 << 20;
 
@@ -156,6 +159,8 @@ pub(super) struct StagedColumns<'a, T> {
     context: Context,
     plan: ColumnPlan,
     stage: ColumnStage,
+    /// For the list of columns, which grows where they come out of order.
+    lists: Vec<Reservation>,
     _memory: Reservation,
     element: PhantomData<T>,
 }
@@ -173,12 +178,16 @@ impl<'a, T: Element> StagedColumns<'a, T> {
         let scratch = Scratch { medium, near };
         let stage = ColumnStage::new(geometry.lines * geometry.item_bytes, plan.held, scratch)?;
         let context = context.clone();
-        Ok(Self { engine, context, plan, stage, _memory, element: PhantomData })
+        Ok(Self { engine, context, plan, stage, lists: Vec::new(), _memory, element: PhantomData })
     }
 
     fn stage(&mut self, index: usize, column: &[T]) -> Result<()> {
         let bytes = bytemuck::must_cast_slice(column);
         self.stage.put(index, bytes, self.engine.geometry.line_items)?;
+        let listed: u64 = self.lists.iter().map(Reservation::bytes).sum();
+        if self.stage.list_bytes() > listed + LIST_BYTES {
+            self.lists.push(self.context.reserve(LIST_BYTES.max(listed))?);
+        }
         self.context.advance(bytes.len() as u64)
     }
 }
@@ -206,7 +215,7 @@ impl<T: Element> ColumnWriter for StagedColumns<'_, T> {
         let blocks = Blocks {
             geometry,
             rows: self.plan.block_rows,
-            parts: vec![0; self.stage.logged() * self.plan.block_rows * geometry.item_bytes],
+            parts: Vec::new(),
             stage: &self.stage,
             context: &self.context,
         };
@@ -282,11 +291,13 @@ impl Blocks<'_> {
         let Geometry { item_bytes, line_items, .. } = self.geometry;
         let bytes = &mut bytes[..rows.len() * self.geometry.line_bytes()];
         let part = rows.start * item_bytes..rows.end * item_bytes;
-        let columns = self.stage.parts(part, &mut self.parts, self.context)?;
-        self.context.install_for(bytes.len(), || {
-            kernel::interleave(item_bytes, &columns, bytes, line_items);
-        });
-        Ok(())
+        let context = self.context;
+        self.stage.each_part(&part, &mut self.parts, context, &mut |columns| {
+            let moved = columns.len() * part.len();
+            context.install_for(moved, || {
+                kernel::interleave(item_bytes, columns, bytes, line_items);
+            });
+        })
     }
 }
 
