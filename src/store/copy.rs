@@ -19,6 +19,10 @@ const PART_BYTES: usize = 4 << 20;
 /// it, its list an eighth of that, a place in the list some hundred bytes.
 const WAITING_SHARE: u64 = 2048;
 
+/// Runs of turned lines that are merged at once: one for so many bytes of the budget, within these bounds.
+const MERGE_SHARE: u64 = 21 << 10;
+const MERGE_WIDTHS: (u64, u64) = (4, 64);
+
 /// Elements that are converted at a time, by way of a number that holds any of them.
 const PART_NUMBERS: usize = 1 << 16;
 
@@ -111,19 +115,24 @@ fn along(layout: Layout) -> TileOrder {
 }
 
 /// Whether a sparse file gets lines of the other axis by passes over the source, a group of its own lines in each,
-/// rather than by letting the source's lines wait until they are turned. A line that waits takes its place in a list
-/// beside its entries, and whenever the list is full the file is written anew: many short lines are better
-/// passed over.
+/// rather than by letting the source's lines wait until they are turned. What of these exceeds the memory is put
+/// aside in runs, and written and read again whenever runs are merged; each pass reads the source again.
 fn is_turned_by_passes(from: &Spec, stats: Stats, to: &Spec, context: &Context) -> bool {
     if from.layout.is_columnar() == to.layout.is_columnar() {
         return false;
     }
     let lines = if from.layout.is_columnar() { from.shape.cols } else { from.shape.rows } as u64;
     let budget = context.available_bytes().max(1);
-    let entry_bytes = 8 + to.dtype.item_size() as u64;
-    let rewrites = lines.saturating_mul(WAITING_SHARE) / budget;
-    let passes = stats.stored.saturating_mul(2 * entry_bytes) / budget;
-    rewrites > 0 && passes < rewrites
+    let bytes = stats.stored.saturating_mul(8 + to.dtype.item_size() as u64);
+    let runs = (bytes.saturating_mul(3) / budget).max(lines.saturating_mul(WAITING_SHARE) / budget);
+    if runs == 0 {
+        return false;
+    }
+    let width = (budget / MERGE_SHARE).clamp(MERGE_WIDTHS.0, MERGE_WIDTHS.1);
+    let merges = 1 + u64::from(runs.ilog(width));
+    // One pass more counts.
+    let passes = 1 + bytes.saturating_mul(2).div_ceil(budget);
+    passes.saturating_mul(stats.bytes_on_disk) < bytes.saturating_mul(2 * merges)
 }
 
 /// Shows every tile of `from` as numbers, in parts of bounded size.

@@ -7,14 +7,14 @@
 use std::ops::Range;
 
 use super::Engine;
+use super::across::Across;
 use super::base::window_bytes;
-use super::builder::{Builder, most_entries};
+use super::builder::Builder;
 use super::ints::{Int, Ints};
-use super::merge::{copy_lines, copy_rest, merge_turned};
+use super::merge::{copy_lines, copy_rest};
 use super::overlay::{LogPlace, Overlay};
 use super::runs::Set;
 use super::stage::{Part, Stage, stage_memory};
-use super::turn::Turned;
 
 use crate::array::Bits;
 use crate::error::{ErrorKind, Result};
@@ -26,16 +26,7 @@ enum Way {
     Nothing,
     Straight(Builder),
     OutOfOrder(Stage),
-    Across(Stage),
-}
-
-/// For what a line waits.
-#[derive(Debug, Clone, Copy)]
-enum Waiting {
-    /// A line of the file that came out of order.
-    ToBeOrdered,
-    /// A line of the other axis.
-    ToBeTurned,
+    Across(Across),
 }
 
 /// Writes in bulk to an engine.
@@ -98,7 +89,11 @@ impl<'a, W: Bits> Bulk<'a, W> {
             let Way::Straight(builder) = &mut self.way else { unreachable!("it was just begun") };
             return builder.push(offsets, indices, values, &self.context);
         }
-        self.wait(Waiting::ToBeOrdered, first, offsets, indices, values)
+        for (line, ends) in (first..).zip(offsets.windows(2)) {
+            let range = ends[0]..ends[1];
+            put_entries(self.ordered()?, line, indices.part(range.clone()), &values[range])?;
+        }
+        Ok(())
     }
 
     /// Whether positions from `start` on of `line` can go straight to the file.
@@ -149,7 +144,7 @@ impl<'a, W: Bits> Bulk<'a, W> {
 
     /// Writes the whole line `index` of the other axis, whose values these are.
     pub(super) fn put_across(&mut self, index: usize, values: &[W]) -> Result<()> {
-        self.stage(Waiting::ToBeTurned)?.put_dense(index, values)
+        self.across(index)?.put_dense(index, values)
     }
 
     /// Writes whole lines of the other axis from `first` on, of these entries.
@@ -160,24 +155,9 @@ impl<'a, W: Bits> Bulk<'a, W> {
         indices: Indices<'_>,
         values: &[W],
     ) -> Result<()> {
-        self.wait(Waiting::ToBeTurned, first, offsets, indices, values)
-    }
-
-    /// Lets lines from `first` on, of these entries, wait.
-    fn wait(
-        &mut self,
-        waiting: Waiting,
-        first: usize,
-        offsets: &[usize],
-        indices: Indices<'_>,
-        values: &[W],
-    ) -> Result<()> {
-        for (line, ends) in offsets.windows(2).enumerate() {
+        for (index, ends) in (first..).zip(offsets.windows(2)) {
             let range = ends[0]..ends[1];
-            let stage = self.stage(waiting)?;
-            let mut own = Ints::new(stage.length());
-            let view = own_width(indices.part(range.clone()), &mut own);
-            stage.put_entries(first + line, view, &values[range])?;
+            put_entries(self.across(index)?, index, indices.part(range.clone()), &values[range])?;
         }
         Ok(())
     }
@@ -204,7 +184,7 @@ impl<'a, W: Bits> Bulk<'a, W> {
                 self.engine.replace(builder.finish()?)
             }
             Way::OutOfOrder(stage) => self.put_in_order(&stage),
-            Way::Across(stage) => self.turn(&stage),
+            Way::Across(across) => across.finish(self.engine, &self.context),
         }
     }
 
@@ -240,32 +220,31 @@ impl<'a, W: Bits> Bulk<'a, W> {
         copy_lines(self.engine, builder.lines()..line, builder, &self.context)
     }
 
-    /// The stage in which such lines wait.
-    fn stage(&mut self, waiting: Waiting) -> Result<&mut Stage> {
-        let fits = match (&self.way, waiting) {
-            (Way::OutOfOrder(stage), Waiting::ToBeOrdered)
-            | (Way::Across(stage), Waiting::ToBeTurned) => !stage.is_full(),
-            _ => false,
-        };
-        if !fits {
+    /// The stage in which line `index` of the file waits to be put in order.
+    fn ordered(&mut self) -> Result<&mut Stage> {
+        if !matches!(&self.way, Way::OutOfOrder(stage) if !stage.is_full()) {
             self.finish()?;
             let facts = self.engine.facts;
-            let length = match waiting {
-                Waiting::ToBeOrdered => facts.length(),
-                Waiting::ToBeTurned => facts.lines(),
-            };
-            let memory = stage_memory(&self.context)?;
-            let target = self.engine.target();
-            let stage = Stage::new(length, facts.dtype.item_size(), target, memory)?;
-            self.way = match waiting {
-                Waiting::ToBeOrdered => Way::OutOfOrder(stage),
-                Waiting::ToBeTurned => Way::Across(stage),
-            };
+            let (memory, target) = (stage_memory(&self.context)?, self.engine.target());
+            let stage = Stage::new(facts.length(), facts.dtype.item_size(), target, memory)?;
+            self.way = Way::OutOfOrder(stage);
         }
-        match &mut self.way {
-            Way::OutOfOrder(stage) | Way::Across(stage) => Ok(stage),
-            _ => unreachable!("it was just begun"),
+        let Way::OutOfOrder(stage) = &mut self.way else { unreachable!("it was just begun") };
+        Ok(stage)
+    }
+
+    /// The stage in which line `index` of the other axis waits to be turned.
+    fn across(&mut self, index: usize) -> Result<&mut Stage> {
+        let is_taken = match &mut self.way {
+            Way::Across(across) => across.takes(index, self.engine, &self.context)?,
+            _ => false,
+        };
+        if !is_taken {
+            self.finish()?;
+            self.way = Way::Across(Across::new(self.engine, &self.context)?);
         }
+        let Way::Across(across) = &mut self.way else { unreachable!("it was just begun") };
+        Ok(across.stage())
     }
 
     /// Writes the file anew, staged lines in the place of what they were.
@@ -279,80 +258,19 @@ impl<'a, W: Bits> Bulk<'a, W> {
         let mut buffer = Vec::new();
         for (line, stored) in stage.iter() {
             copy_lines(self.engine, builder.lines()..line, &mut builder, &self.context)?;
-            let mut position = 0;
-            // Parts of positions that hold at most as many entries as the memory has room for.
-            loop {
-                let mut part = position..facts.length();
-                while stage.count(&stored, &part)? > step && part.len() > 1 {
-                    part.end = part.start + part.len() / 2;
-                }
-                buffer.resize(stage.logged_bytes(&stored, &part)?.div_ceil(8), 0u64);
+            // Parts that hold at most as many entries as the memory has room for.
+            for from in (0..stored.entries()).step_by(step.max(1)) {
+                let part = from..stored.entries().min(from + step.max(1));
+                buffer.resize(stage.logged_bytes(&stored, part.len()).div_ceil(8), 0u64);
                 let mut room = bytemuck::cast_slice_mut(&mut buffer);
-                if let Part::Entries(indices, values) =
-                    stage.part::<W>(&stored, &part, &mut room)?
-                {
+                if let Part::Entries(indices, values) = stage.part::<W>(&stored, part, &mut room)? {
                     builder.push_part(indices, values, &self.context)?;
-                }
-                position = part.end;
-                if position == facts.length() {
-                    break;
                 }
             }
             builder.end_line()?;
         }
         let rest = builder.lines()..facts.lines();
         copy_lines(self.engine, rest, &mut builder, &self.context)?;
-        self.engine.replace(builder.finish()?)
-    }
-
-    /// Writes the file anew, block of lines by block, each put together from all staged lines of the other
-    /// axis.
-    fn turn(&mut self, stage: &Stage) -> Result<()> {
-        let facts = self.engine.facts;
-        let is_alone = self.engine.base.entries() == 0 && self.engine.overlay.is_empty();
-        let others = self.engine.base.entries() + self.engine.overlay.entries();
-        let expected = (stage.entries() + others).min(most_entries(facts));
-        let mut builder = self.engine.builder(expected)?;
-        let room = window_bytes(&self.context);
-        let _memory = self.context.reserve(room * 2)?;
-        let entry = (Ints::width(facts.length()).bytes() + size_of::<W>()) as u64;
-        let average = stage.entries().div_ceil(facts.lines().max(1) as u64).max(1);
-        let expected_lines = (room / (entry * average + 16)).max(1);
-        let mut turned = Turned::new(facts.length());
-        let mut buffer: Vec<u64> = Vec::new();
-        let mut line = 0;
-        while line < facts.lines() {
-            let mut lines = line..facts.lines().min(line + expected_lines as usize);
-            let logged = loop {
-                let (mut logged, mut entries) = (0, 0);
-                for (_, stored) in stage.iter() {
-                    logged += stage.logged_bytes(&stored, &lines)?;
-                    entries += stage.count(&stored, &lines)?;
-                }
-                let bytes = entries as u64 * entry + lines.len() as u64 * 8;
-                if lines.len() == 1 || (bytes <= room && logged as u64 <= room) {
-                    break logged;
-                }
-                lines.end = lines.start + lines.len() / 2;
-            };
-            buffer.resize(logged.div_ceil(8), 0);
-            let mut rest: &mut [u8] = bytemuck::cast_slice_mut(&mut buffer);
-            let mut parts = Vec::with_capacity(stage.indices().len());
-            for (index, stored) in stage.iter() {
-                parts.push((index, stage.part::<W>(&stored, &lines, &mut rest)?));
-            }
-            turned.make(lines.clone(), &parts, &self.context);
-            let context = &self.context;
-            if is_alone {
-                builder.push(&turned.offsets, turned.indices.view(), &turned.values, context)?;
-            } else {
-                let covered =
-                    |position| parts.binary_search_by_key(&position, |part| part.0).is_ok();
-                merge_turned(self.engine, &lines, &turned, &covered, &mut builder, context)?;
-            }
-            context.advance(turned.values.len() as u64 * entry)?;
-            line = lines.end;
-        }
         self.engine.replace(builder.finish()?)
     }
 }
@@ -389,13 +307,21 @@ fn compress<'v, W: Bits>(
     kept
 }
 
-/// `indices` as wide as `own` is: as they are, or copied.
-fn own_width<'a>(indices: Indices<'a>, own: &'a mut Ints) -> Indices<'a> {
-    match (indices, &*own) {
-        (Indices::I32(_), Ints::I32(_)) | (Indices::I64(_), Ints::I64(_)) => indices,
+/// Lets a line of these entries wait, whose positions are kept as wide as the stage keeps them.
+fn put_entries<W: Bits>(
+    stage: &mut Stage,
+    line: usize,
+    indices: Indices<'_>,
+    values: &[W],
+) -> Result<()> {
+    let mut own = Ints::new(stage.length());
+    match (indices, &own) {
+        (Indices::I32(_), Ints::I32(_)) | (Indices::I64(_), Ints::I64(_)) => {
+            stage.put_entries(line, indices, values)
+        }
         _ => {
             own.extend(indices, 0);
-            own.view()
+            stage.put_entries(line, own.view(), values)
         }
     }
 }

@@ -81,6 +81,13 @@ impl Ints {
         }
     }
 
+    pub(super) fn set(&mut self, k: usize, position: usize) {
+        match self {
+            Self::I32(list) => list[k] = i32::of(position),
+            Self::I64(list) => list[k] = i64::of(position),
+        }
+    }
+
     pub(super) fn resize(&mut self, len: usize) {
         match self {
             Self::I32(list) => list.resize(len, 0),
@@ -124,6 +131,18 @@ impl<'a> Indices<'a> {
     /// How many of them, which rise, are below `position`.
     pub(super) fn below(&self, position: usize) -> usize {
         with_indices!(self, list => list.partition_point(|index| index.position() < position))
+    }
+
+    /// [`Indices::below`] where few are: looked for from the front.
+    pub(super) fn below_from_front(&self, position: usize) -> usize {
+        with_indices!(self, list => {
+            let mut end = 1;
+            while end < list.len() && list[end - 1].position() < position {
+                end *= 2;
+            }
+            let (start, end) = (end / 2, end.min(list.len()));
+            start + list[start..end].partition_point(|index| index.position() < position)
+        })
     }
 
     /// Whether every position is larger than the one before and below `length`.

@@ -51,10 +51,11 @@ pub(super) fn copy_rest<W: Bits>(
     Reader::new(engine, context)?.each(line..line + 1, &mut show)
 }
 
-/// Appends lines: what the file holds where no staged line covers it, and what was turned.
+/// Appends lines: what the file holds where no staged line covers it, and what was turned. Of a line that exceeds
+/// the memory only `positions`, without its end.
 pub(super) fn merge_turned<W: Bits>(
     engine: &Engine<W>,
-    lines: &Range<usize>,
+    (lines, positions): (&Range<usize>, &Range<usize>),
     turned: &Turned<W>,
     covered: &dyn Fn(usize) -> bool,
     builder: &mut Builder,
@@ -67,17 +68,24 @@ pub(super) fn merge_turned<W: Bits>(
     let most = usize::try_from(memory.bytes()).unwrap_or(usize::MAX) / (16 + size_of::<W>());
     let mut merged = Merged { offsets: vec![0], indices: Ints::new(length), values: Vec::new() };
     let mut show = |block: &Block<'_, W>| {
-        let is_whole = block.positions == (0..length);
+        let is_whole = *positions == (0..length) && block.positions == (0..length);
+        let from = block.positions.start.max(positions.start);
+        let to = block.positions.end.min(positions.end);
+        if from >= to && !is_whole {
+            return Ok(());
+        }
         for (k, line) in block.lines.clone().enumerate() {
             let all = turned.offsets[line - lines.start]..turned.offsets[line - lines.start + 1];
             let own = new.part(all.clone());
-            let part = all.start + own.below(block.positions.start)
-                ..all.start + own.below(block.positions.end);
-            merged.add(block, k, turned, part, covered);
+            let part = all.start + own.below(from)..all.start + own.below(to);
+            let old = block.offsets[k]..block.offsets[k + 1];
+            let own = block.indices.part(old.clone());
+            let old = old.start + own.below(from)..old.start + own.below(to);
+            merged.add((block, old), (turned, part), covered);
             if !is_whole {
                 builder.push_part(merged.indices.view(), &merged.values, context)?;
                 merged.clear();
-                if block.positions.end == length {
+                if positions.len() == length && block.positions.end == length {
                     builder.end_line()?;
                 }
                 continue;
@@ -106,18 +114,15 @@ impl<W: Bits> Merged<W> {
         self.values.clear();
     }
 
-    /// Appends line `k` of a block where nothing covers it, and what was turned in `part`, in order.
+    /// Appends the entries `old` of a block where nothing covers them, and those of `next` that were turned, in
+    /// order.
     fn add(
         &mut self,
-        block: &Block<'_, W>,
-        k: usize,
-        turned: &Turned<W>,
-        part: Range<usize>,
+        (block, old): (&Block<'_, W>, Range<usize>),
+        (turned, mut next): (&Turned<W>, Range<usize>),
         covered: &dyn Fn(usize) -> bool,
     ) {
         let new = turned.indices.view();
-        let mut next = part;
-        let old = block.offsets[k]..block.offsets[k + 1];
         with_indices!(block.indices.part(old.clone()), list => {
             for (at, &value) in list.iter().zip(&block.values[old]) {
                 let position = at.position();

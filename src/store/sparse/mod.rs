@@ -7,6 +7,7 @@
 //! over the file, in memory and a scratch file, until `sync` merges both into a new file, which takes the old
 //! one's place whole.
 
+mod across;
 mod base;
 mod builder;
 mod bulk;
@@ -17,6 +18,7 @@ mod overlay;
 mod parts;
 mod plan;
 mod runs;
+mod spill;
 mod stage;
 #[cfg(test)]
 mod tests;

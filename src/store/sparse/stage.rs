@@ -17,8 +17,14 @@ use crate::sys::{Device, Pages};
 /// Where lines begin in memory and in the log: at multiples of this.
 const ALIGNMENT_BYTES: usize = 16;
 
-/// What a waiting line takes beside its entries.
-const PLACE_BYTES: u64 = 96;
+/// What a waiting line takes beside its entries, also while it is turned.
+const PLACE_BYTES: u64 = 112;
+
+/// Lines of less than this on average are not logged: each would be read in pieces too small for a call.
+const SHORT_BYTES: u64 = 64 << 10;
+
+/// Short lines beyond this are turned: more at a time would leave the last cache.
+const TURNED_BYTES: usize = 32 << 20;
 
 /// The log grows by this much at a time, or by half of itself.
 const GROWTH_BYTES: u64 = 64 << 20;
@@ -47,6 +53,13 @@ pub(super) struct Stored {
     entries: usize,
     is_logged: bool,
     offset: u64,
+}
+
+impl Stored {
+    /// How many entries the line has.
+    pub(super) fn entries(&self) -> usize {
+        self.entries
+    }
 }
 
 /// A part of a waiting line.
@@ -92,13 +105,28 @@ impl Stage {
         self.places.len() as u64 * PLACE_BYTES > (self.memory.bytes() / 8).max(4096)
     }
 
+    /// Whether what waits is better turned now than logged line by line: its lines are short, and the memory, or
+    /// the cache, does not hold them any more.
+    pub(super) fn is_better_turned(&self) -> bool {
+        let bytes = self.held_bytes as u64 + self.logged_bytes;
+        let is_time = self.log.is_some() || self.held_bytes >= TURNED_BYTES;
+        is_time && bytes < SHORT_BYTES * self.places.len() as u64
+    }
+
+    /// Whether line `index` waits.
+    pub(super) fn holds(&self, index: usize) -> bool {
+        self.places.contains_key(&index)
+    }
+
     /// Entries of all waiting lines: those that are dense count in full.
     pub(super) fn entries(&self) -> u64 {
         self.entries
     }
 
     /// The waiting lines' indices, rising.
-    pub(super) fn indices(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+    pub(super) fn indices(
+        &self,
+    ) -> impl ExactSizeIterator<Item = usize> + DoubleEndedIterator + '_ {
         self.places.keys().copied()
     }
 
@@ -191,37 +219,58 @@ impl Stage {
         }
     }
 
-    /// Bytes that the positions `part` of a line take where it must be read from the log, at most.
-    pub(super) fn logged_bytes(&self, stored: &Stored, part: &Range<usize>) -> Result<usize> {
-        if !stored.is_logged {
-            return Ok(0);
-        }
+    /// How many of a line's entries lie below position `bound`, given that those before `from` do. The values of a
+    /// dense line count as its entries.
+    pub(super) fn below(&self, stored: &Stored, from: usize, bound: usize) -> Result<usize> {
         if stored.is_dense {
-            return Ok((part.len() * self.item_bytes).next_multiple_of(ALIGNMENT_BYTES));
+            return Ok(bound.min(self.length));
         }
-        let count = self.within(stored, part)?.len();
-        Ok((count * self.index_bytes).next_multiple_of(ALIGNMENT_BYTES)
-            + (count * self.item_bytes).next_multiple_of(ALIGNMENT_BYTES))
+        if bound >= self.length {
+            return Ok(stored.entries);
+        }
+        if !stored.is_logged {
+            let bytes = stored.entries * self.index_bytes;
+            let indices = self.as_indices(&self.pages[stored.offset as usize..][..bytes]);
+            return Ok(from + indices.part(from..stored.entries).below_from_front(bound));
+        }
+        let log = self.log.as_deref().expect("what is logged has a log");
+        let (mut low, mut high) = (from, stored.entries);
+        while low < high {
+            let middle = low.midpoint(high);
+            let mut bytes = [0; 8];
+            let own = &mut bytes[..self.index_bytes];
+            log.read_into(stored.offset + (middle * self.index_bytes) as u64, own)?;
+            let position = u64::from_le_bytes(bytes) as usize;
+            if position < bound { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
     }
 
-    /// How many entries a line has in `part`.
-    pub(super) fn count(&self, stored: &Stored, part: &Range<usize>) -> Result<usize> {
-        if stored.is_dense { Ok(part.len()) } else { Ok(self.within(stored, part)?.len()) }
+    /// Bytes that so many entries of a line take where they must be read from the log.
+    pub(super) fn logged_bytes(&self, stored: &Stored, entries: usize) -> usize {
+        let positions = if stored.is_dense { 0 } else { entries * self.index_bytes };
+        let values = entries * self.item_bytes;
+        match stored.is_logged {
+            true => {
+                positions.next_multiple_of(ALIGNMENT_BYTES)
+                    + values.next_multiple_of(ALIGNMENT_BYTES)
+            }
+            false => 0,
+        }
     }
 
-    /// The positions `part` of a line; `buffer` has room for them where they are logged, and is cut off.
+    /// The entries `range` of a line; `buffer` has room for them where they are logged, and is cut off.
     pub(super) fn part<'a, W: Bits>(
         &'a self,
         stored: &Stored,
-        part: &Range<usize>,
+        range: Range<usize>,
         buffer: &mut &'a mut [u8],
     ) -> Result<Part<'a, W>> {
         if stored.is_dense {
-            let offset = stored.offset + (part.start * self.item_bytes) as u64;
-            let bytes = self.bytes(stored, offset, part.len() * self.item_bytes, buffer)?;
+            let offset = stored.offset + (range.start * self.item_bytes) as u64;
+            let bytes = self.bytes(stored, offset, range.len() * self.item_bytes, buffer)?;
             return Ok(Part::Dense(bytemuck::cast_slice(bytes)));
         }
-        let range = self.within(stored, part)?;
         let offset = stored.offset + (range.start * self.index_bytes) as u64;
         let positions = self.bytes(stored, offset, range.len() * self.index_bytes, buffer)?;
         let offset = self.values_offset(stored) + (range.start * self.item_bytes) as u64;
@@ -253,35 +302,6 @@ impl Stage {
             }
             _ => Ok(&self.pages[offset as usize..][..len]),
         }
-    }
-
-    /// Which of a line's entries are in `part`.
-    fn within(&self, stored: &Stored, part: &Range<usize>) -> Result<Range<usize>> {
-        if part.start == 0 && part.end >= self.length {
-            return Ok(0..stored.entries);
-        }
-        if !stored.is_logged {
-            let bytes = stored.entries * self.index_bytes;
-            let indices = self.as_indices(&self.pages[stored.offset as usize..][..bytes]);
-            return Ok(indices.below(part.start)..indices.below(part.end));
-        }
-        let log = self.log.as_deref().expect("what is logged has a log");
-        let position = |entry: usize| -> Result<usize> {
-            let mut bytes = [0; 8];
-            let own = &mut bytes[..self.index_bytes];
-            log.read_into(stored.offset + (entry * self.index_bytes) as u64, own)?;
-            Ok(u64::from_le_bytes(bytes) as usize)
-        };
-        let below = |from: usize, bound: usize| -> Result<usize> {
-            let (mut low, mut high) = (from, stored.entries);
-            while low < high {
-                let middle = low.midpoint(high);
-                if position(middle)? < bound { low = middle + 1 } else { high = middle }
-            }
-            Ok(low)
-        };
-        let start = below(0, part.start)?;
-        Ok(start..below(start, part.end)?)
     }
 }
 

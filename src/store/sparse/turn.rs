@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::ints::{Int, Ints};
 use super::stage::Part;
 use crate::array::Bits;
-use crate::store::Context;
+use crate::store::{Context, Indices};
 
 /// Lines turned at a time by one thread: what they become stays in its cache.
 const STRIP_LINES: usize = 512;
@@ -25,6 +25,27 @@ impl<W: Bits> Turned<W> {
     /// No lines; positions in them are below `length`.
     pub(super) fn new(length: usize) -> Self {
         Self { offsets: vec![0], indices: Ints::new(length), values: Vec::new() }
+    }
+
+    /// Puts each line's entries in the order of their positions.
+    pub(super) fn sort_lines(&mut self) {
+        let mut order: Vec<usize> = Vec::new();
+        for ends in self.offsets.windows(2) {
+            let range = ends[0]..ends[1];
+            if self.indices.view().part(range.clone()).rises_below(usize::MAX) {
+                continue;
+            }
+            let before = self.indices.view();
+            order.clear();
+            order.extend(range.clone());
+            order.sort_unstable_by_key(|&k| before.at(k));
+            let positions: Vec<usize> = order.iter().map(|&k| before.at(k)).collect();
+            let values: Vec<W> = order.iter().map(|&k| self.values[k]).collect();
+            for (k, position) in range.clone().zip(positions) {
+                self.indices.set(k, position);
+            }
+            self.values[range].copy_from_slice(&values);
+        }
     }
 
     /// Puts `lines` together: `parts` are those of each staged line, whose index is its position in them.
@@ -96,6 +117,16 @@ fn cut<'a, I>(mut all: &'a mut [I], lengths: &[usize]) -> Vec<&'a mut [I]> {
     lengths.iter().map(piece).collect()
 }
 
+/// Which of these entries, all of which are in `lines`, are in `strip`.
+fn within(indices: Indices<'_>, lines: &Range<usize>, strip: &Range<usize>) -> Range<usize> {
+    // Where there is one strip, nothing is looked for.
+    if strip == lines {
+        0..indices.len()
+    } else {
+        indices.below(strip.start)..indices.below(strip.end)
+    }
+}
+
 /// Counts the entries of each line of a strip.
 fn count<W: Bits>(
     lines: &Range<usize>,
@@ -113,7 +144,7 @@ fn count<W: Bits>(
                 }
             }
             Part::Entries(indices, values) => {
-                for k in indices.below(strip.start)..indices.below(strip.end) {
+                for k in within(*indices, lines, strip) {
                     counts[indices.at(k) - strip.start] += usize::from(values[k] != zero);
                 }
             }
@@ -136,7 +167,7 @@ fn fill<W: Bits, I: Int>(
     let begin = offsets[own.start];
     let strip = lines.start + own.start..lines.start + own.end;
     if values.len() == own.len() * parts.len() {
-        return fill_full(own, parts, values, indices, &strip);
+        return fill_full(own, parts, values, indices, (lines, &strip));
     }
     let mut next: Vec<usize> = offsets[own.clone()].iter().map(|offset| offset - begin).collect();
     for &(position, part) in parts {
@@ -151,7 +182,7 @@ fn fill<W: Bits, I: Int>(
                 }
             }
             Part::Entries(at, column) => {
-                for k in at.below(strip.start)..at.below(strip.end) {
+                for k in within(at, lines, &strip) {
                     if column[k] != zero {
                         let next = &mut next[at.at(k) - strip.start];
                         values[*next] = column[k];
@@ -170,7 +201,7 @@ fn fill_full<W: Bits, I: Int>(
     parts: &[(usize, Part<'_, W>)],
     values: &mut [W],
     indices: &mut [I],
-    strip: &Range<usize>,
+    (lines, strip): (&Range<usize>, &Range<usize>),
 ) {
     if parts.is_empty() {
         return;
@@ -182,7 +213,7 @@ fn fill_full<W: Bits, I: Int>(
     for (k, (_, part)) in parts.iter().enumerate() {
         let column = match part {
             Part::Dense(column) => &column[own.clone()],
-            Part::Entries(at, column) => &column[at.below(strip.start)..at.below(strip.end)],
+            Part::Entries(at, column) => &column[within(*at, lines, strip)],
         };
         for (line, &value) in values.chunks_exact_mut(parts.len()).zip(column) {
             line[k] = value;

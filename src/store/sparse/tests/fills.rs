@@ -243,6 +243,72 @@ fn many_short_lines_are_turned_without_a_rewrite_for_each_list() {
     }
 }
 
+/// Many times as much as the memory holds, in lines that are short along both axes: turned runs are merged, some of
+/// them several times.
+#[test]
+fn what_exceeds_the_memory_many_times_is_merged_from_runs() {
+    let (rows, cols) = (9000, 70);
+    let context = context(64 << 10);
+    for (from, to) in [(Compression::Csr, Compression::Csc), (Compression::Csc, Compression::Csr)] {
+        let is_wide = from == Compression::Csc;
+        let shape = if is_wide { Shape::new(cols, rows) } else { Shape::new(rows, cols) };
+        let mut values = sample(shape, 3, 1);
+        // One line of the new file that by itself exceeds the memory.
+        if is_wide {
+            values.row_mut(5).fill(1.0)
+        } else {
+            values.column_mut(5).fill(1.0)
+        }
+        let mut source = create(from, shape, &context);
+        source.write(&Selection::all(), values.view()).unwrap();
+        source.sync().unwrap();
+        for over in [false, true] {
+            let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
+            let shared = Arc::new(medium.clone());
+            let mut copied =
+                SparseStore::create(shared, path(), shape, to, Existing::Refuse, &context).unwrap();
+            if over {
+                let old = sample(shape, 40, 2);
+                copied.write(&Selection::all(), old.view()).unwrap();
+                copied.sync().unwrap();
+            }
+            medium.take();
+            copy(&source, &mut copied, &context).unwrap();
+            copied.sync().unwrap();
+            let written = written_bytes(&medium);
+            assert!(copied.to_array().unwrap() == values, "{from} to {to}, over {over}");
+            let file = copied.stats().bytes_on_disk;
+            assert!(written < 8 * file, "{from} to {to}: {written} bytes for {file}");
+        }
+    }
+}
+
+/// Short columns into rows, in every order and twice: what comes last counts, also where the first was put aside.
+#[test]
+fn short_columns_are_put_aside_in_any_order() {
+    let shape = Shape::new(7, 3001);
+    let context = context(64 << 10);
+    let old = sample(shape, 5, 1);
+    for (step, is_twice) in [(1, false), (1, true), (1237, false), (1237, true)] {
+        let mut store = create(Compression::Csr, shape, &context);
+        store.write(&Selection::all(), old.view()).unwrap();
+        let mut expected = old.clone();
+        let mut writer = store.column_writer(&context).unwrap();
+        for (seed, count) in [(2, 2500), (3, if is_twice { 700 } else { 0 })] {
+            let values = sample(shape, 2, seed);
+            for k in
+                (0..count).flat_map(|k: usize| [k, if is_twice { k.saturating_sub(3) } else { k }])
+            {
+                let column = k * step % shape.cols;
+                writer.write(column, values.slice(s![.., column..=column])).unwrap();
+                expected.column_mut(column).assign(&values.column(column));
+            }
+        }
+        writer.finish().unwrap();
+        assert!(store.to_array().unwrap() == expected, "step {step}, twice {is_twice}");
+    }
+}
+
 /// Parts of lines in and out of order, some lines never completed: what did not come is what it was.
 #[test]
 fn lines_that_are_not_completed_keep_their_rest() {
