@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 
+use ndarray::Axis;
+
 use super::args::{Common, ExtractArgs, ExtractFormat};
 use super::output::Output;
 use super::{Outcome, files, progress, text, usage};
@@ -18,6 +20,9 @@ use crate::with_store;
 
 /// The least that is taken of the budget for values on their way.
 const LEAST_PART_BYTES: u64 = 64 << 10;
+
+/// Rows that are turned into text without a stop.
+const TEXT_ROWS: usize = 256;
 
 pub(super) fn run(args: &ExtractArgs, common: &Common) -> anyhow::Result<Outcome> {
     let context = progress::context(common)?;
@@ -76,7 +81,11 @@ fn extract<T: AnyElement>(
     }
     for_each_part(store, selection, context, &mut |_, block| match format {
         ExtractFormat::Npy => wrote(write_binary(&mut out, block)),
-        _ => wrote(write_rows(&mut out, block, separator)),
+        // Text takes long to make: a wish to stop is heard meanwhile.
+        _ => block.axis_chunks_iter(Axis(0), TEXT_ROWS).try_for_each(|rows| {
+            context.advance(0)?;
+            wrote(write_rows(&mut out, rows, separator))
+        }),
     })?;
     out.finish()
 }

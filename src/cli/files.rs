@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::args::{AccessArgs, RawArgs, SelectionArgs};
 use super::usage;
-use crate::array::{Axis, AxisExpr, Selection};
+use crate::array::{Axis, AxisExpr, Order, Selection};
 use crate::error::{Error, Result};
-use crate::store::{AnyStore, Context, FileKind};
+use crate::store::{AnyStore, Context, FileKind, Layout};
 use crate::sys::Mode;
 
 /// Opens `path` as the arguments say.
@@ -34,7 +34,11 @@ pub(super) fn open(
         let name = name.map_or_else(String::new, |value| value.get_name().to_owned());
         return Err(usage(format!(
             "is {}: backend {name} does not keep such files",
-            store.spec().layout
+            match store.spec().layout {
+                Layout::Dense(Order::C) => "dense, in C order".to_owned(),
+                Layout::Dense(Order::Fortran) => "dense, in Fortran order".to_owned(),
+                Layout::Sparse(compression) => compression.to_string(),
+            }
         ))
         .at(path)
         .hint("convert it first, or leave --backend out"));

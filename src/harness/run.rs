@@ -73,7 +73,10 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
         Err(error) if error.kind() == ErrorKind::Cancelled => {
             Ok(Outcome { lines: results.abandon()?, ending: Ending::Interrupted })
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            results.abandon()?;
+            Err(error)
+        }
     }
 }
 

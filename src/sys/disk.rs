@@ -63,6 +63,7 @@ impl Medium for DiskMedium {
             len,
             mode,
             path: Some(path.to_owned()),
+            near: None,
             draft: None,
             failed: false,
             flusher: OnceLock::new(),
@@ -76,6 +77,7 @@ impl Medium for DiskMedium {
             len,
             mode: Mode::ReadWrite,
             path: Some(path.to_owned()),
+            near: None,
             draft: Some(draft),
             failed: false,
             flusher: OnceLock::new(),
@@ -88,7 +90,8 @@ impl Medium for DiskMedium {
         let file = files::scratch(near, len)?;
         let mode = Mode::ReadWrite;
         let flusher = OnceLock::new();
-        let file = DiskFile { file, len, mode, path: None, draft: None, failed: false, flusher };
+        let (path, near) = (None, Some(near.to_owned()));
+        let file = DiskFile { file, len, mode, path, near, draft: None, failed: false, flusher };
         Ok(Box::new(PositionedDevice::new(file)))
     }
 }
@@ -103,6 +106,8 @@ pub(super) struct DiskFile {
     pub mode: Mode,
     /// None for scratch.
     path: Option<PathBuf>,
+    /// The file beside which scratch lies: named where something fails.
+    near: Option<PathBuf>,
     /// A new file's way to its name, until it has got it.
     draft: Option<Draft>,
     /// Whether a sync failed: the kernel has then dropped what it could not write, so that a second try
@@ -119,7 +124,7 @@ impl DiskFile {
 
     /// `error`, about this file.
     pub(super) fn named(&self, error: Error) -> Error {
-        bounds::named(error, self.path())
+        bounds::named(error, self.path.as_deref().or(self.near.as_deref()))
     }
 
     /// A system error met in `operation` on this file.

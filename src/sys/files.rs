@@ -141,7 +141,7 @@ fn persist(named: NamedTempFile, path: &Path, existing: Existing) -> io::Result<
 /// A nameless file of `len` allocated zero bytes in the folder of `near`.
 pub(super) fn scratch(near: &Path, len: u64) -> Result<File> {
     let folder = folder_of(near);
-    let at = |error| Error::io("make a scratch file", error).at(folder);
+    let at = |error| Error::io("make a scratch file beside it", error).at(near);
     let file = tempfile::tempfile_in(folder).map_err(at)?;
     allocate(&file, 0, len).map_err(at)?;
     Ok(file)

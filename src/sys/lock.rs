@@ -3,20 +3,30 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{LockPolicy, Mode};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Takes the lock that `mode` needs on the open `file`, without waiting. It is held until the file is closed,
+/// How often, and after which pauses, a lock is tried again: a process that this one is starting has its open files,
+/// and with them their locks, until it becomes the other program.
+const ATTEMPTS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Takes the lock that `mode` needs on the open `file`, all but without waiting. It is held until the file is closed,
 /// also by a crash.
 pub(super) fn take(file: &File, path: &Path, mode: Mode, policy: LockPolicy) -> Result<()> {
     if policy == LockPolicy::Skip {
         return Ok(());
     }
-    let taken = match mode {
-        Mode::ReadWrite => file.try_lock(),
-        Mode::Read | Mode::CopyOnWrite => file.try_lock_shared(),
-    };
+    let mut taken = attempt(file, mode);
+    for _ in 0..ATTEMPTS {
+        if !matches!(taken, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        taken = attempt(file, mode);
+    }
     match taken {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(locked(file, path, mode)),
@@ -26,6 +36,13 @@ pub(super) fn take(file: &File, path: &Path, mode: Mode, policy: LockPolicy) -> 
                 .hint("open with LockPolicy::Skip where it is known that nobody writes meanwhile"))
         }
         Err(TryLockError::Error(error)) => Err(Error::io("lock", error).at(path)),
+    }
+}
+
+fn attempt(file: &File, mode: Mode) -> std::result::Result<(), TryLockError> {
+    match mode {
+        Mode::ReadWrite => file.try_lock(),
+        Mode::Read | Mode::CopyOnWrite => file.try_lock_shared(),
     }
 }
 

@@ -219,3 +219,49 @@ fn ctrl_c_leaves_nothing_half_made() {
     assert_eq!(place.names(), ["old.npy"]);
     assert_eq!(fs::read(place.path("old.npy")).unwrap(), b"precious");
 }
+
+/// The budget is kept to where lists, not values, are what grows, and where much more goes by than it holds.
+#[test]
+#[cfg(target_os = "linux")]
+fn own_memory_stays_within_the_budget() {
+    const BUDGET_MIB: u64 = 4;
+    let place = Place::new();
+    place.does("create tall.npz --shape 40000x60 --fill uniform");
+    for arguments in [
+        "create wide.npy --shape 10x200000 --fill uniform",
+        "create wide.npz --shape 10x200000 --fill uniform",
+        "convert tall.npz turned.npz --layout csc",
+        "convert turned.npz again.npz --layout csr",
+    ] {
+        let peak = peak_anonymous_bytes(
+            &mut place.command(&format!("{arguments} --memory {BUDGET_MIB}MiB")),
+        );
+        assert!(peak > 0, "{arguments} was not seen at work");
+        assert!(peak <= (BUDGET_MIB + 16) << 20, "{arguments}: {peak} bytes");
+    }
+    place.does("verify wide.npy wide.npz");
+    assert_eq!(
+        fs::read(place.path("tall.npz")).unwrap(),
+        fs::read(place.path("again.npz")).unwrap()
+    );
+}
+
+/// Runs a command, which must do what it is asked, and watches its anonymous memory.
+#[cfg(target_os = "linux")]
+fn peak_anonymous_bytes(command: &mut Command) -> u64 {
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let code = loop {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) << 10);
+        if let Some(code) = child.try_wait().unwrap() {
+            break code;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    assert!(code.success(), "{command:?}");
+    peak
+}
