@@ -13,7 +13,8 @@ use arraystore::array::{Compression, DType, Digester, IndexWidth, Order, Selecti
 use arraystore::format::npy;
 use arraystore::format::npz::{self, Checksums, NpzPlan, Part};
 use arraystore::store::{
-    AnyElement, AnyStore, ArrayStore, ArrayStoreExt, Context, CreateOptions, Layout, OpenOptions,
+    AnyElement, AnyStore, ArrayStore, ArrayStoreExt, Context, CreateOptions, Io, Layout,
+    MappedArray, OpenOptions, create, open,
 };
 use arraystore::sys::MemoryMedium;
 use arraystore::workload::Generated;
@@ -33,6 +34,7 @@ fn main() {
     gather_sparse_column(&mut criterion);
     digest(&mut criterion);
     parse_headers(&mut criterion);
+    element(&mut criterion);
     criterion.final_summary();
 }
 
@@ -117,6 +119,51 @@ fn parse_headers(criterion: &mut Criterion) {
     group.bench_function("npz", |bencher| {
         let archive = archive();
         bencher.iter(|| npz::read_layout(Cursor::new(black_box(&archive))).expect("a layout"));
+    });
+    group.finish();
+}
+
+/// One resident element: of a view, through the trait over a map and over calls, and by a call as such.
+fn element(criterion: &mut Criterion) {
+    let shape = Shape::new(10_000, 100);
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let path = folder.path().join("element.npy");
+    let data = generated(shape, 1.0);
+    let mut store = create::<f32>(&path, &CreateOptions::new(shape, DType::F32)).expect("a store");
+    let fill = &mut |column, out: &mut [f32]| {
+        data.fill_column(column, 0..shape.rows, out);
+        Ok(())
+    };
+    store.fill_columns(&Context::default(), fill).expect("a fill");
+    store.sync().expect("a sync");
+    drop(store);
+    // Here and there, so that neither a page nor a cache line is always the same.
+    let mut row = 0;
+    let mut next = move || {
+        row = (row + 7919) % shape.rows;
+        row
+    };
+    let mut group = criterion.benchmark_group("element");
+    let array = MappedArray::<f32>::open(&path).expect("a map");
+    let view = array.view();
+    group.bench_function("borrowed", |bencher| bencher.iter(|| black_box(view[(next(), 99)])));
+    for (name, io) in [("memmap", Io::Mapped), ("seek", Io::Positioned)] {
+        let options = OpenOptions { io, ..OpenOptions::default() };
+        let store = open::<f32>(&path, &options).expect("a store");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(store.get(next(), 99).expect("a read")));
+        });
+    }
+    #[cfg(unix)]
+    group.bench_function("pread", |bencher| {
+        use std::os::unix::fs::FileExt;
+        let file = std::fs::File::open(&path).expect("the file");
+        let mut out = [0; 4];
+        bencher.iter(|| {
+            let at = (128 + (next() * shape.cols + 99) * 4) as u64;
+            file.read_exact_at(&mut out, at).expect("a read");
+            black_box(out)
+        });
     });
     group.finish();
 }

@@ -216,6 +216,11 @@ impl Selection {
         Self::rows(Axis::one(index))
     }
 
+    /// The cell in this row and column.
+    pub fn cell(row: usize, col: usize) -> Self {
+        Self { rows: Axis::one(row), cols: Axis::one(col) }
+    }
+
     /// These rows of these columns.
     pub fn block(rows: impl Into<Axis>, cols: impl Into<Axis>) -> Self {
         Self { rows: rows.into(), cols: cols.into() }
@@ -270,6 +275,9 @@ impl AxisExpr {
             };
             let (start, stop) = clip(start, stop, len);
             return Ok(Axis::Range { start, stop, step });
+        }
+        if let [Term::Index(index)] = self.0[..] {
+            return Ok(Axis::one(wrap(index, len)?));
         }
         let mut indices = Vec::new();
         for term in &self.0 {

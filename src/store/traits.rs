@@ -147,6 +147,17 @@ pub trait ArrayStoreExt: ArrayStore {
         Ok(self.select(&Selection::row(index))?.remove_axis(NdAxis(0)))
     }
 
+    /// The element in row `row` and column `col`. For many, read a selection: each read by itself is a call.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn get(&self, row: usize, col: usize) -> Result<Self::Elem> {
+        let mut out = [Self::Elem::default()];
+        let cell = ArrayViewMut2::from_shape((1, 1), &mut out).map_err(shape_error)?;
+        self.read(&Selection::cell(row, col), cell)?;
+        Ok(out[0])
+    }
+
     /// The block of these rows and columns.
     ///
     /// # Errors
