@@ -61,6 +61,8 @@ pub(super) enum Command {
     Info(InfoArgs),
     /// Take rows × columns out of a file, as .npy, .csv or text
     Extract(ExtractArgs),
+    /// Say how rows × columns would be read: in what steps, moving how many bytes
+    Explain(ExplainArgs),
     /// Set rows × columns of a file in place, durable on return
     Assign(AssignArgs),
     /// Turn a file into another order, layout, dtype or format, out of core
@@ -272,6 +274,24 @@ pub(super) struct ExtractArgs {
     pub format: Option<ExtractFormat>,
     #[command(flatten)]
     pub force: ForceArgs,
+    #[command(flatten)]
+    pub access: AccessArgs,
+    #[command(flatten)]
+    pub raw: RawArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The file
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Read it too, and say what that came to
+    #[arg(long)]
+    pub analyze: bool,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub access: AccessArgs,
     #[command(flatten)]

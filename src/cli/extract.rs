@@ -8,18 +8,14 @@ use ndarray::Axis;
 
 use super::args::{Common, ExtractArgs, ExtractFormat};
 use super::output::Output;
+use super::parts::for_each_part;
 use super::{Outcome, files, progress, text, usage};
 use crate::array::{Element, Order, Selection, Shape};
 use crate::error::{Error, Result};
 use crate::format::npy;
-use crate::store::{
-    AnyElement, ArrayStore, ArrayStoreExt, Context, CreateOptions, FileKind, Io, create,
-};
+use crate::store::{AnyElement, ArrayStore, Context, CreateOptions, FileKind, Io, create};
 use crate::sys::Mode;
 use crate::with_store;
-
-/// The least that is taken of the budget for values on their way.
-const LEAST_PART_BYTES: u64 = 64 << 10;
 
 /// Rows that are turned into text without a stop.
 const TEXT_ROWS: usize = 256;
@@ -109,29 +105,6 @@ fn extract_to_store<T: AnyElement>(
         Ok(out.write(&Selection::rows(top..top + block.nrows()), block)?)
     })?;
     Ok(out.sync()?)
-}
-
-/// Shows the selected cells some rows at a time: (rows before, block).
-fn for_each_part<T: Element>(
-    store: &dyn ArrayStore<Elem = T>,
-    selection: &Selection,
-    context: &Context,
-    show: &mut dyn FnMut(usize, ndarray::ArrayView2<'_, T>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let Shape { rows, cols } = selection.shape(store.spec().shape)?;
-    let picks = selection.rows.resolve(store.spec().shape.rows)?;
-    // As many rows as a quarter of the budget holds: where rows are scattered, each part costs a pass.
-    let part_bytes = (context.available_bytes() / 4).max(LEAST_PART_BYTES);
-    let row_bytes = (cols * size_of::<T>()).max(1) as u64;
-    let step = usize::try_from(part_bytes / row_bytes).unwrap_or(usize::MAX).clamp(1, rows.max(1));
-    let _held = context.reserve(step as u64 * row_bytes)?;
-    for top in (0..rows).step_by(step) {
-        let rows = picks.part(top..rows.min(top + step)).into();
-        let block = store.select(&Selection { rows, cols: selection.cols.clone() })?;
-        show(top, block.view())?;
-        context.advance((block.len() * size_of::<T>()) as u64)?;
-    }
-    Ok(())
 }
 
 fn write_rows<T: Element>(

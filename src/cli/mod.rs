@@ -10,11 +10,13 @@ mod completions;
 mod convert;
 mod create;
 mod digest;
+mod explain;
 mod extract;
 mod files;
 mod info;
 mod interrupt;
 mod output;
+mod parts;
 mod probe;
 mod progress;
 mod report;
@@ -97,6 +99,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Create(args) => create::run(&args, &common),
         Command::Info(args) => info::run(&args),
         Command::Extract(args) => extract::run(&args, &common),
+        Command::Explain(args) => explain::run(&args, &common),
         Command::Assign(args) => assign::run(&args, &common),
         Command::Convert(args) => convert::run(&args, &common),
         Command::Verify(args) => verify::run(&args, &common),

@@ -123,7 +123,7 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
             Access::FillColumns => (StepKind::StridedScatter, self.spec.shape),
         };
         Ok(Plan {
-            steps: vec![Step { kind, times: 1, bytes_read: 0, bytes_written: 0 }],
+            steps: vec![Step::new(kind, 1, 0, 0)],
             bytes_requested: shape.dense_bytes(size_of::<T>())? as u64,
             memory_bytes: 0,
         })

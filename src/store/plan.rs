@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::array::Selection;
+use crate::sys::Advice;
 
 /// The order in which a visit passes tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,29 @@ pub struct Step {
     pub bytes_read: u64,
     /// Bytes written to the file or scratch file, over all times.
     pub bytes_written: u64,
+    /// What the kernel is told of it.
+    pub advice: Advice,
+    /// How many reads are asked for before the first of them is waited for.
+    pub in_flight: u64,
+}
+
+impl Step {
+    /// A step done `times` times, without advice, one at a time.
+    pub const fn new(kind: StepKind, times: u64, bytes_read: u64, bytes_written: u64) -> Self {
+        Self { kind, times, bytes_read, bytes_written, advice: Advice::Normal, in_flight: 1 }
+    }
+
+    /// The same step, of which the kernel is told so.
+    #[must_use]
+    pub const fn advised(self, advice: Advice) -> Self {
+        Self { advice, ..self }
+    }
+
+    /// The same step with so many reads at once.
+    #[must_use]
+    pub const fn at_once(self, in_flight: u64) -> Self {
+        Self { in_flight, ..self }
+    }
 }
 
 /// The kinds of work that plans are made of.
@@ -90,6 +114,25 @@ impl Plan {
     /// Bytes read and written, over all steps.
     pub fn bytes_moved(&self) -> u64 {
         self.steps.iter().map(|step| step.bytes_read + step.bytes_written).sum()
+    }
+
+    /// This plan, and then `other`: like steps are counted as one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for step in other.steps {
+            match self.steps.iter_mut().find(|own| own.kind == step.kind) {
+                Some(own) => {
+                    own.times += step.times;
+                    own.bytes_read += step.bytes_read;
+                    own.bytes_written += step.bytes_written;
+                    own.in_flight = own.in_flight.max(step.in_flight);
+                }
+                None => self.steps.push(step),
+            }
+        }
+        self.bytes_requested += other.bytes_requested;
+        self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
+        self
     }
 
     /// Bytes moved for each byte asked for; 0 where nothing was asked for.

@@ -196,6 +196,38 @@ fn assign_sets_a_selection_in_place() {
 }
 
 #[test]
+fn explain_says_what_is_moved_and_then_what_was() {
+    let place = Place::new();
+    place.does("create c.npy --shape 30000x25 --fill uniform");
+    place.does("convert c.npy csc.npz --layout csc");
+    let column = 30_000 * 4;
+    for (access, moved) in [
+        // Windows end with the last element that is wanted of them.
+        ("c.npy --backend seek", 30_000 * 100 - 3 * 96),
+        ("c.npy", 30_000 * 100 - 96),
+        ("csc.npz", 30_000 * 8 + 4),
+    ] {
+        let plan = place.json(&format!("explain {access} --columns 7 --json"));
+        assert_eq!(plan["bytes_requested"], column, "{plan}");
+        assert_eq!(plan["analysis"], json!(null));
+        assert_eq!(plan["bytes_moved"], moved, "{access}: {plan}");
+        let text = place.does(&format!("explain {access} --columns 7"));
+        assert!(text.starts_with("reads 30000x1 of 30000x25 f32\n1. "), "{text}");
+    }
+    // Warm: nothing comes from the device, all of it by calls.
+    let plan = place.json("explain c.npy --backend seek --columns 7 --analyze --json");
+    let by_calls = plan["analysis"]["call_bytes"].as_f64().unwrap();
+    let planned = plan["bytes_moved"].as_f64().unwrap();
+    assert!((by_calls / planned - 1.0).abs() < 0.1, "{plan}");
+    // More than the budget holds is read in parts; the plan is of all of them.
+    let plan = place.json("explain c.npy --memory 256KiB --json");
+    assert!(plan["parts"].as_u64() > Some(10), "{plan}");
+    assert_eq!(plan["bytes_requested"], 30_000 * 100);
+    assert_eq!(plan["bytes_moved"], 30_000 * 100);
+    assert!(plan["memory_bytes"].as_u64() <= Some(256 << 10));
+}
+
+#[test]
 fn convert_tells_of_axes_that_it_does_not_keep() {
     let place = Place::new();
     let header = npy::header_bytes(DType::F32, Order::C, &[2, 3, 4]).unwrap();

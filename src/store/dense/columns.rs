@@ -77,19 +77,14 @@ impl ColumnPlan {
         let logged = (geometry.line_items - self.held) as u64;
         let mut steps = Vec::new();
         if logged > 0 {
-            steps.push(Step {
-                kind: StepKind::LogColumns,
-                times: logged,
-                bytes_read: 0,
-                bytes_written: logged * column_bytes,
-            });
+            steps.push(Step::new(StepKind::LogColumns, logged, 0, logged * column_bytes));
         }
-        steps.push(Step {
-            kind: StepKind::TransposeBlocks,
-            times: geometry.lines.div_ceil(self.block_rows) as u64,
-            bytes_read: logged * column_bytes,
-            bytes_written: total,
-        });
+        steps.push(Step::new(
+            StepKind::TransposeBlocks,
+            geometry.lines.div_ceil(self.block_rows) as u64,
+            logged * column_bytes,
+            total,
+        ));
         let memory_bytes = self.memory_bytes(geometry);
         Plan { steps, bytes_requested: total, memory_bytes }
     }
@@ -346,11 +341,6 @@ impl WriteBehind {
 /// The plan for filling a Fortran-order file.
 pub(super) fn describe_straight(engine: &Engine) -> Plan {
     let total = engine.geometry.total_bytes();
-    let step = Step {
-        kind: StepKind::CoalescedWrites,
-        times: engine.geometry.lines as u64,
-        bytes_read: 0,
-        bytes_written: total,
-    };
+    let step = Step::new(StepKind::CoalescedWrites, engine.geometry.lines as u64, 0, total);
     Plan { steps: vec![step], bytes_requested: total, memory_bytes: 0 }
 }

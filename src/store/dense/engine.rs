@@ -13,13 +13,13 @@ use super::plan::{GAP_BYTES, ReadKind, ReadPlan, Window, window_bytes, window_me
 use crate::array::Picks;
 use crate::error::Result;
 use crate::store::{Context, Plan, Step, StepKind};
-use crate::sys::{Advice, Device, DeviceKind};
+use crate::sys::{Device, DeviceKind};
 
 /// Pieces in which long copies are made, so that progress shows and a wish to stop is heard.
 const COPY_BYTES: usize = 16 << 20;
 
 /// How many ranges are asked for ahead of use.
-const PREFETCH_RANGES: usize = 1024;
+pub(super) const PREFETCH_RANGES: usize = 1024;
 
 /// Lines of items on a device.
 #[derive(Debug)]
@@ -54,10 +54,20 @@ impl Engine {
         if lines.is_empty() || positions.is_empty() {
             return Ok(());
         }
+        if let (1, Some(run)) = (lines.len(), positions.as_run())
+            && block.bytes.len() <= COPY_BYTES
+        {
+            // An element, or a part of a line: nothing to plan.
+            self.device.read_into(self.geometry.offset(lines.at(0), run.start), block.bytes)?;
+            if self.swap_unit > 1 {
+                kernel::swap_bytes(self.swap_unit, block.bytes);
+            }
+            return context.advance(block.bytes.len() as u64);
+        }
         let plan = self.plan_read(lines, positions, block.order, context);
         let _memory = context.reserve(plan.memory_bytes())?;
         if lines.len() > 1 {
-            self.device.advise(if plan.scattered { Advice::Random } else { Advice::Sequential });
+            self.device.advise(plan.advice());
         }
         match plan.kind {
             ReadKind::Direct => self.read_direct(&plan, lines, positions, block, context)?,
@@ -273,12 +283,7 @@ impl Engine {
         let line_bytes = (positions.len() * item_bytes) as u64;
         let requested = lines.len() as u64 * line_bytes;
         let kind = self.device.kind();
-        let step = |kind, times, bytes_read, bytes_written| Step {
-            kind,
-            times,
-            bytes_read,
-            bytes_written,
-        };
+        let step = Step::new;
         let (step, memory_bytes) = match self.write_kind(lines, positions, context) {
             WriteKind::Runs => {
                 let joined =

@@ -6,11 +6,12 @@
 
 use std::ops::Range;
 
+use super::engine::PREFETCH_RANGES;
 use super::geometry::Geometry;
 use super::kernel::BlockOrder;
 use crate::array::Picks;
 use crate::store::{Plan, Step, StepKind};
-use crate::sys::DeviceKind;
+use crate::sys::{Advice, DeviceKind};
 
 /// Wanted bytes closer than this are read in one go: passing over so many costs less than another call
 /// or another random read.
@@ -218,10 +219,24 @@ impl<'a> ReadPlan<'a> {
         if self.kind == ReadKind::Direct && !mapped {
             bytes_read = requested;
         }
+        let step = Step::new(kind, windows, bytes_read, 0).advised(self.advice());
+        let in_flight = if self.scattered { lines.min(PREFETCH_RANGES as u64) } else { 1 };
         Plan {
-            steps: vec![Step { kind, times: windows, bytes_read, bytes_written: 0 }],
+            steps: vec![step.at_once(in_flight.max(self.workers as u64))],
             bytes_requested: requested,
             memory_bytes: self.memory_bytes(),
+        }
+    }
+
+    /// What the kernel is told before the file is read.
+    pub(super) fn advice(&self) -> Advice {
+        match (self.lines.len(), self.scattered) {
+            (0 | 1, _) => Advice::Normal,
+            (_, true) => Advice::Random,
+            // A map that is swept is read ahead of as it is; told so, the kernel begins with short reads, and a part of
+            // the file took three times as long.
+            _ if self.device == DeviceKind::Mapped => Advice::Normal,
+            (_, false) => Advice::Sequential,
         }
     }
 

@@ -66,12 +66,10 @@ impl Engine {
         let item_bytes = self.geometry.item_bytes as u64;
         let (lines, items) = (self.geometry.lines, self.geometry.line_items);
         let step = match cut {
-            Cut::Lines { lines: some, positions } => Step {
-                kind: StepKind::Windows,
-                times: (lines.div_ceil(some) * items.div_ceil(positions)) as u64,
-                bytes_read: total,
-                bytes_written: 0,
-            },
+            Cut::Lines { lines: some, positions } => {
+                let times = (lines.div_ceil(some) * items.div_ceil(positions)) as u64;
+                Step::new(StepKind::Windows, times, total, 0).advised(Advice::Sequential)
+            }
             Cut::Across { positions, lines: some } => {
                 let tile = Picks::Range { start: 0, step: 1, count: positions };
                 let all = Picks::Range { start: 0, step: 1, count: some.min(lines) };
@@ -81,7 +79,7 @@ impl Engine {
                 let pass = self.plan_read(all, &tile, BlockOrder::Across, &left).describe(&tile);
                 let times = (items.div_ceil(positions) * lines.div_ceil(some)) as u64;
                 let bytes_read = times * pass.bytes_moved();
-                Step { kind: StepKind::GroupedPasses, times, bytes_read, bytes_written: 0 }
+                Step::new(StepKind::GroupedPasses, times, bytes_read, 0).advised(Advice::Sequential)
             }
         };
         let memory_bytes = match cut {

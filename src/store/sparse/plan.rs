@@ -114,5 +114,5 @@ impl<W: Bits> Engine<W> {
 }
 
 fn step(kind: StepKind, times: u64, bytes_read: u64, bytes_written: u64) -> Step {
-    Step { kind, times, bytes_read, bytes_written }
+    Step::new(kind, times, bytes_read, bytes_written)
 }
