@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
 
 use super::{
     AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Stats, Tile,
@@ -36,9 +36,54 @@ pub fn copy<T: Element>(
     context: &Context,
 ) -> Result<()> {
     let route = Route::new(from.spec(), from.stats(), to.spec(), context)?;
+    if let Some(rows) = rows_of_blocks(from.spec(), to.spec(), context) {
+        return copy_blocks(from, to, rows, context);
+    }
     let mut sink = Sink::new(to, &route)?;
     from.visit(route.order, &mut |tile| sink.put(&tile), &route.visiting)?;
     sink.finish()
+}
+
+/// The least part of a column that is written by itself: shorter ones make the disk write pages more than once.
+const LEAST_PIECE_BYTES: u64 = 4 << 10;
+
+/// How many rows of row-major `from` are turned at a time into a part of each column of `to`, where that is better
+/// than a pass over the source for each group of columns: both files are passed over once.
+fn rows_of_blocks(from: &Spec, to: &Spec, context: &Context) -> Option<usize> {
+    if from.layout.is_columnar() || to.layout != Layout::Dense(Order::Fortran) {
+        return None;
+    }
+    let item_bytes = to.dtype.item_size() as u64;
+    let row_bytes = (to.shape.cols as u64).saturating_mul(item_bytes).max(1);
+    let half = context.available_bytes() / 2;
+    let rows = half / row_bytes;
+    let is_one_pass = row_bytes.saturating_mul(to.shape.rows as u64) <= half;
+    let is_long = rows.saturating_mul(item_bytes) >= LEAST_PIECE_BYTES;
+    (is_long && !is_one_pass).then(|| usize::try_from(rows).unwrap_or(usize::MAX))
+}
+
+/// Copies `rows` rows at a time, each block turned as it is read.
+fn copy_blocks<T: Element>(
+    from: &dyn ArrayStore<Elem = T>,
+    to: &mut dyn ArrayStore<Elem = T>,
+    rows: usize,
+    context: &Context,
+) -> Result<()> {
+    let shape = from.spec().shape;
+    let _memory = context.reserve((rows * shape.cols * size_of::<T>()) as u64)?;
+    let mut block = Array2::from_elem((rows, shape.cols).f(), T::default());
+    for top in (0..shape.rows).step_by(rows) {
+        let these = Selection::rows(top..shape.rows.min(top + rows));
+        // A last block of fewer rows has columns of its own length, so that each is one run again.
+        let height = rows.min(shape.rows - top);
+        if height < rows {
+            block = Array2::from_elem((height, shape.cols).f(), T::default());
+        }
+        from.read(&these, block.view_mut())?;
+        to.write(&these, block.view())?;
+        context.advance(0)?;
+    }
+    Ok(())
 }
 
 /// Copies every cell of `from` to `to`, converting each as NumPy's `astype` does where the element types
@@ -325,5 +370,42 @@ impl<S: ArrayStore> TileWriter for DenseTiles<'_, S> {
 
     fn finish(self: Box<Self>) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::{DType, Shape};
+    use crate::store::{ArrayStoreExt, Budget, CreateOptions, Io, MemoryStore, create};
+
+    /// Blocks of rows become parts of columns, the last block shorter than the others.
+    #[test]
+    fn row_major_files_become_fortran_order_block_by_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let shape = Shape::new(5000, 3);
+        let context = Context::new(Budget::new(32 << 10));
+        let values = Array2::from_shape_fn((5000, 3), |(row, col)| (row * 3 + col) as f32 + 1.0);
+        let oracle = MemoryStore::new(values.clone());
+        let layouts = [Layout::Dense(Order::C), Layout::Sparse(Compression::Csr)];
+        for (layout, io) in layouts.into_iter().zip([Io::Mapped, Io::Positioned]) {
+            let options = |layout| CreateOptions {
+                io,
+                existing: crate::sys::Existing::Replace,
+                context: context.clone(),
+                ..CreateOptions::new(shape, DType::F32).layout(layout)
+            };
+            let name =
+                if layout == Layout::Sparse(Compression::Csr) { "from.npz" } else { "from.npy" };
+            let mut from = create::<f32>(folder.path().join(name), &options(layout)).unwrap();
+            copy(&oracle, &mut *from, &context).unwrap();
+            let fortran = options(Layout::Dense(Order::Fortran));
+            let mut to = create::<f32>(folder.path().join("to.npy"), &fortran).unwrap();
+            let rows = rows_of_blocks(from.spec(), to.spec(), &context);
+            assert!(rows.is_some_and(|rows| rows < 5000 && 5000 % rows != 0), "{rows:?}");
+            copy(&*from, &mut *to, &context).unwrap();
+            assert!(to.to_array().unwrap() == values, "{layout}");
+            assert_eq!(context.available_bytes(), 32 << 10, "memory is given back");
+        }
     }
 }

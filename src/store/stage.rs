@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::Context;
 use crate::error::Result;
-use crate::sys::{Device, Medium, Pages};
+use crate::sys::{Advice, Device, Medium, Pages};
 
 /// Where columns begin in memory and in the log: at multiples of this, so that any element type may be seen there.
 const ALIGNMENT_BYTES: usize = 64;
@@ -160,6 +160,10 @@ impl ColumnStage {
             1..=SHORT_BYTES => (GROUP_BYTES / self.stride).min(GROUP_COLUMNS),
             _ => GROUP_COLUMNS,
         };
+        if let Some(log) = &self.log {
+            // What is read is a part of each column: nothing behind it will be wanted next.
+            log.advise(if self.stride <= SHORT_BYTES { Advice::Normal } else { Advice::Random });
+        }
         let mut columns = self.iter();
         let mut group = Vec::with_capacity(most.min(self.slots));
         loop {

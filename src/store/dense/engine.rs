@@ -315,7 +315,10 @@ impl Engine {
         let line_bytes = (positions.len() * item_bytes) as u64;
         if let Some(run) = positions.as_run() {
             let joined = run.len() == self.geometry.line_items && lines.as_run().is_some();
-            if joined || line_bytes > GAP_BYTES || lines.len() == 1 {
+            let span = (lines.span().len() * self.geometry.line_bytes()) as u64;
+            let distance = span / (lines.len() as u64).max(1);
+            let is_scattered = distance.saturating_sub(line_bytes) > GAP_BYTES;
+            if joined || line_bytes > GAP_BYTES || lines.len() == 1 || is_scattered {
                 return WriteKind::Runs;
             }
         }
