@@ -10,7 +10,7 @@ use super::base::window_bytes;
 use super::builder::{Builder, most_entries};
 use super::ints::Ints;
 use super::merge::merge_turned;
-use super::spill::{Lines, Merged, Run, Spill, merge};
+use super::spill::{Merged, Run, Spill, merge};
 use super::stage::{Stage, stage_memory};
 use super::turn::Turned;
 use crate::array::Bits;
@@ -62,9 +62,7 @@ impl Across {
         let first = stage.indices().next().unwrap_or(0);
         let span = first..stage.indices().next_back().map_or(first, |last| last + 1);
         let mut run = Run::new(facts, &target, stage.entries(), span)?;
-        turn(engine, &stage, context, &mut |_, turned| {
-            run.push(&turned.offsets, turned.indices.view(), &turned.values, context)
-        })?;
+        turn(engine, &stage, context, &mut |_, turned| run.push(turned))?;
         self.spill.cover(stage.indices());
         // Its memory is for merging.
         drop(stage);

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::base::{Facts, window_bytes};
-use super::builder::{Builder, Target};
+use super::builder::Target;
 use super::ints::Ints;
 use super::turn::Turned;
 use crate::array::Bits;
 use crate::error::Result;
-use crate::store::{Context, Indices};
+use crate::store::Context;
 use crate::sys::Device;
 
 /// Bytes of a piece of a run below which more calls cost more than another merge.
@@ -24,42 +24,6 @@ const WIDTHS: (u64, u64) = (4, 64);
 
 /// Bytes that a stretch of the other axis takes in the list of those that are there.
 const STRETCH_BYTES: u64 = 64;
-
-/// Where lines of the file go that were put together: the new file, or a run.
-pub(super) trait Lines<W: Bits> {
-    /// Appends lines whose entries begin at `offsets`, which rise from 0.
-    fn push(
-        &mut self,
-        offsets: &[usize],
-        indices: Indices<'_>,
-        values: &[W],
-        context: &Context,
-    ) -> Result<()>;
-    /// Appends entries of a line that does not end with them.
-    fn push_part(&mut self, indices: Indices<'_>, values: &[W], context: &Context) -> Result<()>;
-    /// Ends the line that parts were appended to.
-    fn end_line(&mut self) -> Result<()>;
-}
-
-impl<W: Bits> Lines<W> for Builder {
-    fn push(
-        &mut self,
-        offsets: &[usize],
-        indices: Indices<'_>,
-        values: &[W],
-        context: &Context,
-    ) -> Result<()> {
-        Self::push(self, offsets, indices, values, context)
-    }
-
-    fn push_part(&mut self, indices: Indices<'_>, values: &[W], context: &Context) -> Result<()> {
-        Self::push_part(self, indices, values, context)
-    }
-
-    fn end_line(&mut self) -> Result<()> {
-        Self::end_line(self)
-    }
-}
 
 /// For every line of the file, the entries that some lines of the other axis have in it.
 #[derive(Debug)]
@@ -151,39 +115,30 @@ impl Run {
         Ok(low)
     }
 
+    /// Appends whole lines.
+    pub(super) fn push<W: Bits>(&mut self, turned: &Turned<W>) -> Result<()> {
+        let before = self.entries;
+        self.push_part(turned)?;
+        let ends = turned.offsets[1..].iter().map(|&end| before + end as u64);
+        self.write_ends(&ends.collect::<Vec<_>>())
+    }
+
+    /// Appends a part of a line that does not end with it.
+    fn push_part<W: Bits>(&mut self, part: &Turned<W>) -> Result<()> {
+        debug_assert!(self.entries + part.values.len() as u64 <= self.capacity);
+        let at = self.places.indices + self.entries * self.places.index_bytes as u64;
+        self.device.write_at(at, part.indices.view().bytes())?;
+        let at = self.places.values + self.entries * self.places.item_bytes as u64;
+        self.device.write_at(at, bytemuck::cast_slice(&part.values))?;
+        self.entries += part.values.len() as u64;
+        Ok(())
+    }
+
+    /// Appends where lines end.
     fn write_ends(&mut self, ends: &[u64]) -> Result<()> {
         let at = (self.lines as u64 + 1) * 8;
         self.lines += ends.len();
         self.device.write_at(at, bytemuck::cast_slice(ends))
-    }
-}
-
-impl<W: Bits> Lines<W> for Run {
-    fn push(
-        &mut self,
-        offsets: &[usize],
-        indices: Indices<'_>,
-        values: &[W],
-        context: &Context,
-    ) -> Result<()> {
-        let before = self.entries;
-        self.push_part(indices, values, context)?;
-        let ends: Vec<u64> = offsets[1..].iter().map(|&end| before + end as u64).collect();
-        self.write_ends(&ends)
-    }
-
-    fn push_part(&mut self, indices: Indices<'_>, values: &[W], _context: &Context) -> Result<()> {
-        debug_assert!(self.entries + values.len() as u64 <= self.capacity);
-        let at = self.places.indices + self.entries * self.places.index_bytes as u64;
-        self.device.write_at(at, indices.bytes())?;
-        let at = self.places.values + self.entries * self.places.item_bytes as u64;
-        self.device.write_at(at, bytemuck::cast_slice(values))?;
-        self.entries += values.len() as u64;
-        Ok(())
-    }
-
-    fn end_line(&mut self) -> Result<()> {
-        self.write_ends(&[self.entries])
     }
 }
 
@@ -282,12 +237,10 @@ fn merged<W: Bits>(runs: &[Run], facts: Facts, target: &Target, context: &Contex
     let start = runs.iter().map(|run| run.span.start).min().unwrap_or(0);
     let end = runs.iter().map(|run| run.span.end).max().unwrap_or(0);
     let mut out = Run::new(facts, target, capacity, start..end)?;
-    merge::<W>(runs, facts, context, &mut |_, part| match part {
-        Merged::Lines(turned) => {
-            out.push(&turned.offsets, turned.indices.view(), &turned.values, context)
-        }
-        Merged::Part(turned, _) => out.push_part(turned.indices.view(), &turned.values, context),
-        Merged::End => Lines::<W>::end_line(&mut out),
+    merge::<W>(runs, facts, context, &mut |_, merged| match merged {
+        Merged::Lines(turned) => out.push(turned),
+        Merged::Part(turned, _) => out.push_part(turned),
+        Merged::End => out.write_ends(&[out.entries]),
     })?;
     Ok(out)
 }

@@ -13,6 +13,19 @@ fn orders(cols: usize) -> [Vec<usize>; 3] {
     [(0..cols).collect(), (0..cols).rev().collect(), jumping]
 }
 
+/// A new store, and what is told of its medium.
+fn create_recorded(
+    compression: Compression,
+    shape: Shape,
+    context: &Context,
+) -> (RecordingMedium, SparseStore<f32>) {
+    let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
+    let shared = Arc::new(medium.clone());
+    let store =
+        SparseStore::create(shared, path(), shape, compression, Existing::Refuse, context).unwrap();
+    (medium, store)
+}
+
 /// Bytes written since the last call.
 fn written_bytes(medium: &RecordingMedium) -> u64 {
     let written = |recorded: &Recorded| match &recorded.operation {
@@ -205,10 +218,7 @@ fn long_lines_among_short_ones_are_written_once() {
     let mut source = create(Compression::Csr, shape, &context);
     source.write(&Selection::all(), values.view()).unwrap();
     for to in BOTH {
-        let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
-        let shared = Arc::new(medium.clone());
-        let mut copied =
-            SparseStore::create(shared, path(), shape, to, Existing::Refuse, &context).unwrap();
+        let (medium, mut copied) = create_recorded(to, shape, &context);
         copy(&source, &mut copied, &context).unwrap();
         copied.sync().unwrap();
         assert_reads(&copied, &values, &context);
@@ -230,10 +240,7 @@ fn many_short_lines_are_turned_without_a_rewrite_for_each_list() {
         let mut source = create(from, shape, &context);
         source.write(&Selection::all(), values.view()).unwrap();
         source.sync().unwrap();
-        let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
-        let shared = Arc::new(medium.clone());
-        let mut copied =
-            SparseStore::create(shared, path(), shape, to, Existing::Refuse, &context).unwrap();
+        let (medium, mut copied) = create_recorded(to, shape, &context);
         copy(&source, &mut copied, &context).unwrap();
         copied.sync().unwrap();
         assert_reads(&copied, &values, &context);
@@ -263,10 +270,7 @@ fn what_exceeds_the_memory_many_times_is_merged_from_runs() {
         source.write(&Selection::all(), values.view()).unwrap();
         source.sync().unwrap();
         for over in [false, true] {
-            let medium = RecordingMedium::new(Arc::new(MemoryMedium::new()));
-            let shared = Arc::new(medium.clone());
-            let mut copied =
-                SparseStore::create(shared, path(), shape, to, Existing::Refuse, &context).unwrap();
+            let (medium, mut copied) = create_recorded(to, shape, &context);
             if over {
                 let old = sample(shape, 40, 2);
                 copied.write(&Selection::all(), old.view()).unwrap();
