@@ -73,12 +73,13 @@ fn plan<T: AnyElement>(
     selection: &Selection,
     context: &Context,
 ) -> crate::Result<(Plan, usize)> {
-    let parts = parts(store, selection, context)?;
-    let none = Plan { steps: Vec::new(), bytes_requested: 0, memory_bytes: 0 };
-    let plan = parts.iter().try_fold(none, |plan, (_, part)| {
-        Ok::<_, crate::Error>(plan.and(store.plan(&Access::Read(part.clone()), context)?))
-    })?;
-    Ok((plan, parts.len()))
+    let mut plan = Plan { steps: Vec::new(), bytes_requested: 0, memory_bytes: 0 };
+    let mut count = 0;
+    for (_, part) in parts(store, selection, context)? {
+        plan = plan.and(store.plan(&Access::Read(part), context)?);
+        count += 1;
+    }
+    Ok((plan, count))
 }
 
 /// Reads the selection and drops it.

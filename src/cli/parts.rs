@@ -9,23 +9,24 @@ use crate::store::{ArrayStore, ArrayStoreExt, Context};
 /// The least that is taken of the budget for values on their way.
 const LEAST_PART_BYTES: u64 = 64 << 10;
 
-/// The parts in which `selection` is read: (rows before, part), as many rows as a quarter of the budget holds.
-pub(super) fn parts<T: Element>(
+/// The parts in which `selection` is read: (rows before, part), as many rows as a quarter of the budget holds. Each is
+/// made as it is asked for: its columns may be a long list.
+pub(super) fn parts<'s, T: Element>(
     store: &dyn ArrayStore<Elem = T>,
-    selection: &Selection,
+    selection: &'s Selection,
     context: &Context,
-) -> Result<Vec<(usize, Selection)>> {
+) -> Result<impl Iterator<Item = (usize, Selection)> + use<'s, T>> {
     let Shape { rows, cols } = selection.shape(store.spec().shape)?;
     let picks = selection.rows.resolve(store.spec().shape.rows)?;
     // Where rows are scattered, each part costs a pass: they are as large as the budget allows.
     let part_bytes = (context.available_bytes() / 4).max(LEAST_PART_BYTES);
     let row_bytes = (cols * size_of::<T>()).max(1) as u64;
     let step = usize::try_from(part_bytes / row_bytes).unwrap_or(usize::MAX).clamp(1, rows.max(1));
-    let part = |top: usize| {
+    let part = move |top: usize| {
         let rows = picks.part(top..rows.min(top + step)).into();
         (top, Selection { rows, cols: selection.cols.clone() })
     };
-    Ok((0..rows).step_by(step).map(part).collect())
+    Ok((0..rows).step_by(step).map(part))
 }
 
 /// Shows the selected cells part by part: (rows before, block).
@@ -35,13 +36,15 @@ pub(super) fn for_each_part<T: Element>(
     context: &Context,
     show: &mut dyn FnMut(usize, ArrayView2<'_, T>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let parts = parts(store, selection, context)?;
-    let Some((_, first)) = parts.first() else { return Ok(()) };
-    let cells = first.shape(store.spec().shape)?.elements()?;
-    let _held = context.reserve((cells * size_of::<T>()) as u64)?;
-    for (top, part) in &parts {
-        let block = store.select(part)?;
-        show(*top, block.view())?;
+    let mut held = None;
+    for (top, part) in parts(store, selection, context)? {
+        if held.is_none() {
+            // The first is the largest.
+            let cells = part.shape(store.spec().shape)?.elements()?;
+            held = Some(context.reserve((cells * size_of::<T>()) as u64)?);
+        }
+        let block = store.select(&part)?;
+        show(top, block.view())?;
         context.advance((block.len() * size_of::<T>()) as u64)?;
     }
     Ok(())
