@@ -77,7 +77,7 @@ fn every_sample_is_verified_in_a_regime_that_is_proved_and_nothing_else_stays() 
             }
             let other = if trial.backend == "memmap" { "seek" } else { "memmap" };
             assert_eq!(sample.verified_through.as_deref(), is_fill.then_some(other), "{name}");
-            assert!(sample.peak_anonymous_bytes.unwrap() < (64 + 16) << 20, "{name}");
+            assert!(sample.peak_anonymous_bytes.is_some(), "{name}");
         }
         let summary = trial.summary.unwrap();
         assert!(summary.low_seconds <= summary.median_seconds);
@@ -85,6 +85,30 @@ fn every_sample_is_verified_in_a_regime_that_is_proved_and_nothing_else_stays() 
         kinds.insert((name, trial.data.density.to_bits()));
     }
     assert_eq!(kinds.len(), trials.len(), "every trial once");
+}
+
+/// Data beyond the budget and the 16 MiB that a trial may have beside it: what holds it all is found.
+#[test]
+#[cfg(target_os = "linux")]
+fn own_memory_stays_within_the_budget() {
+    const BUDGET_MIB: u64 = 2;
+    let folder = folder();
+    compare(
+        folder.path(),
+        &format!(
+            "--shape 300000x20 --density 1 --samples 1 --regimes warm --memory {BUDGET_MIB}MiB"
+        ),
+    )
+    .assert()
+    .success();
+    let trials = trials(folder.path());
+    assert_eq!(trials.len(), 4 * 6);
+    for trial in &trials {
+        let name = format!("{} {}", trial.backend, trial.workload);
+        assert!(trial.data.bytes_on_disk.unwrap() > (BUDGET_MIB + 16) << 20, "{name}");
+        let peak = trial.samples[0].peak_anonymous_bytes.unwrap();
+        assert!(peak <= (BUDGET_MIB + 16) << 20, "{name}: {peak} bytes");
+    }
 }
 
 #[test]
