@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 
 use super::{
     AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Stats, Tile,
     TileOrder, TileWriter, Values,
 };
-use crate::array::{Compression, Element, Number, Order, Selection};
+use crate::array::{Compression, Element, Number, Order, Selection, Shape};
 use crate::error::Result;
 use crate::with_store;
 
@@ -35,41 +35,55 @@ pub fn copy<T: Element>(
     to: &mut dyn ArrayStore<Elem = T>,
     context: &Context,
 ) -> Result<()> {
-    let route = Route::new(from.spec(), from.stats(), to.spec(), context)?;
+    super::check_shape(dim(from.spec().shape), dim(to.spec().shape))?;
     if let Some(rows) = rows_of_blocks(from.spec(), to.spec(), context) {
-        return copy_blocks(from, to, rows, context);
+        return copy_blocks(&mut |rows, block| from.read(rows, block), to, rows, context);
     }
+    let route = Route::new(from.spec(), from.stats(), to.spec(), context);
     let mut sink = Sink::new(to, &route)?;
     from.visit(route.order, &mut |tile| sink.put(&tile), &route.visiting)?;
     sink.finish()
 }
 
-/// The least part of a column that is written by itself: shorter ones make the disk write pages more than once.
+/// The least part of a column that is read or written by itself: shorter ones make the disk move pages more than
+/// once.
 const LEAST_PIECE_BYTES: u64 = 4 << 10;
 
-/// How many rows of row-major `from` are turned at a time into a part of each column of `to`, where that is better
-/// than a pass over the source for each group of columns: both files are passed over once.
+/// How many rows are turned at a time, where one of the files keeps rows together and the other columns, and both are
+/// dense or the first keeps rows: each file is then passed over once, the one with a part of each column at a time.
+/// That is better than a pass over the source for each group of columns, and than columns that wait in a log.
 fn rows_of_blocks(from: &Spec, to: &Spec, context: &Context) -> Option<usize> {
-    if from.layout.is_columnar() || to.layout != Layout::Dense(Order::Fortran) {
-        return None;
+    match (from.layout, to.layout) {
+        (
+            Layout::Dense(Order::C) | Layout::Sparse(Compression::Csr),
+            Layout::Dense(Order::Fortran),
+        )
+        | (Layout::Dense(Order::Fortran), Layout::Dense(Order::C)) => {}
+        _ => return None,
     }
-    let item_bytes = to.dtype.item_size() as u64;
+    let (read, written) = (from.dtype.item_size() as u64, to.dtype.item_size() as u64);
+    // Another type is converted from a block of its own.
+    let item_bytes = if from.dtype == to.dtype { written } else { read + written };
     let row_bytes = (to.shape.cols as u64).saturating_mul(item_bytes).max(1);
     let half = context.available_bytes() / 2;
     let rows = half / row_bytes;
     let is_one_pass = row_bytes.saturating_mul(to.shape.rows as u64) <= half;
-    let is_long = rows.saturating_mul(item_bytes) >= LEAST_PIECE_BYTES;
-    (is_long && !is_one_pass).then(|| usize::try_from(rows).unwrap_or(usize::MAX))
+    let piece_bytes = rows.saturating_mul(if from.layout.is_columnar() { read } else { written });
+    (piece_bytes >= LEAST_PIECE_BYTES && !is_one_pass)
+        .then(|| usize::try_from(rows).unwrap_or(usize::MAX))
 }
 
-/// Copies `rows` rows at a time, each block turned as it is read.
+/// Fills a block of the selected rows.
+type FillBlock<'f, T> = dyn FnMut(&Selection, ArrayViewMut2<'_, T>) -> Result<()> + 'f;
+
+/// Copies `rows` rows at a time. A block keeps columns together: it is turned as it is read or as it is written.
 fn copy_blocks<T: Element>(
-    from: &dyn ArrayStore<Elem = T>,
+    fill: &mut FillBlock<'_, T>,
     to: &mut dyn ArrayStore<Elem = T>,
     rows: usize,
     context: &Context,
 ) -> Result<()> {
-    let shape = from.spec().shape;
+    let shape = to.spec().shape;
     let _memory = context.reserve((rows * shape.cols * size_of::<T>()) as u64)?;
     let mut block = Array2::from_elem((rows, shape.cols).f(), T::default());
     for top in (0..shape.rows).step_by(rows) {
@@ -79,7 +93,7 @@ fn copy_blocks<T: Element>(
         if height < rows {
             block = Array2::from_elem((height, shape.cols).f(), T::default());
         }
-        from.read(&these, block.view_mut())?;
+        fill(&these, block.view_mut())?;
         to.write(&these, block.view())?;
         context.advance(0)?;
     }
@@ -95,12 +109,54 @@ pub fn copy_any(from: &AnyStore, to: &mut AnyStore, context: &Context) -> Result
     if from.spec().dtype == to.spec().dtype {
         return with_store!(from, from => copy_same(&**from, to, context));
     }
-    let route = Route::new(from.spec(), from.stats(), to.spec(), context)?;
+    super::check_shape(dim(from.spec().shape), dim(to.spec().shape))?;
+    if let Some(rows) = rows_of_blocks(from.spec(), to.spec(), context) {
+        return with_store!(to, to => copy_blocks(
+            &mut |rows, mut block| read_numbers(from, rows, context, &mut |tile| {
+                put_numbers(&tile, &mut block);
+                Ok(())
+            }),
+            &mut **to,
+            rows,
+            context,
+        ));
+    }
+    let route = Route::new(from.spec(), from.stats(), to.spec(), context);
     with_store!(to, to => {
         let mut sink = Sink::new(&mut **to, &route)?;
         visit_numbers(from, &route, &mut |tile| sink.put_numbers(&tile))?;
         sink.finish()
     })
+}
+
+/// Reads the selected rows and shows them as numbers, in parts of bounded size.
+fn read_numbers(
+    from: &AnyStore,
+    rows: &Selection,
+    context: &Context,
+    show: &mut dyn FnMut(Tile<'_, Number>) -> Result<()>,
+) -> Result<()> {
+    with_store!(from, from => {
+        let dim = dim(rows.shape(from.spec().shape)?);
+        let _memory = context.reserve((dim.0 * dim.1 * from.spec().dtype.item_size()) as u64)?;
+        let mut block = Array2::from_elem(dim.f(), Default::default());
+        from.read(rows, block.view_mut())?;
+        let values = Values::Dense(block.view());
+        tile_numbers(&Tile { rows: 0..dim.0, cols: 0..dim.1, values }, Axis(1), show)
+    })
+}
+
+/// Puts numbers where they belong in a block.
+fn put_numbers<T: Element>(tile: &Tile<'_, Number>, block: &mut ArrayViewMut2<'_, T>) {
+    if let Values::Dense(numbers) = &tile.values {
+        let mut part = block.slice_mut(s![tile.rows.clone(), tile.cols.clone()]);
+        part.zip_mut_with(numbers, |value, &number| *value = T::from_number(number));
+    }
+}
+
+/// (rows, columns), as arrays have it.
+fn dim(shape: Shape) -> (usize, usize) {
+    (shape.rows, shape.cols)
 }
 
 /// [`copy`] to a store that is known to be of the same type.
@@ -123,8 +179,7 @@ struct Route {
 }
 
 impl Route {
-    fn new(from: &Spec, stats: Stats, to: &Spec, context: &Context) -> Result<Self> {
-        super::check_shape((from.shape.rows, from.shape.cols), (to.shape.rows, to.shape.cols))?;
+    fn new(from: &Spec, stats: Stats, to: &Spec, context: &Context) -> Self {
         // Rows are written as they come. Where only one side keeps columns together, the side that has to
         // turn them gets most of the memory: a visit across the file's lines, or the column writer.
         let (order, columns, visiting) = match to.layout {
@@ -146,11 +201,11 @@ impl Route {
         // A sparse column longer than its store's window comes in parts too, and these are put together here.
         let has_parts = columns && matches!(from.layout, Layout::Sparse(_));
         if !has_parts {
-            return Ok(Self { order, columns, visiting, writing });
+            return Self { order, columns, visiting, writing };
         }
         let columns = column_bytes <= writing.available_bytes() / 2;
         let writing = if columns { writing.without(column_bytes) } else { writing };
-        Ok(Self { order, columns, visiting, writing })
+        Self { order, columns, visiting, writing }
     }
 }
 
@@ -376,7 +431,7 @@ impl<S: ArrayStore> TileWriter for DenseTiles<'_, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::array::{DType, Shape};
+    use crate::array::DType;
     use crate::store::{ArrayStoreExt, Budget, CreateOptions, Io, MemoryStore, create};
 
     /// Blocks of rows become parts of columns, the last block shorter than the others.

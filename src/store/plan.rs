@@ -96,6 +96,10 @@ pub enum StepKind {
     Windows,
     /// A pass over the file for each group of lines that the budget holds.
     GroupedPasses,
+    /// Turn blocks of lines as the file is passed, and append them to a scratch file.
+    TurnBlocks,
+    /// Read tiles from the scratch file of turned blocks.
+    ReadLog,
     /// Append columns to a scratch file, for what the budget does not hold.
     LogColumns,
     /// Transpose logged and held columns, block by block, into place.
@@ -157,6 +161,8 @@ impl StepKind {
             Self::ReadModifyWrite => "read, modify, write",
             Self::Windows => "windows",
             Self::GroupedPasses => "grouped passes",
+            Self::TurnBlocks => "turn blocks",
+            Self::ReadLog => "read the log",
             Self::LogColumns => "log columns",
             Self::TransposeBlocks => "transpose blocks",
             Self::SliceLines => "slice lines",

@@ -3,8 +3,6 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
 
 use ndarray::ArrayView2;
 
@@ -15,7 +13,7 @@ use crate::array::{Element, Shape};
 use crate::error::Result;
 use crate::store::stage::{ColumnStage, Scratch};
 use crate::store::{ColumnWriter, Context, Plan, Reservation, Step, StepKind, check_columns};
-use crate::sys::{Device, DeviceKind, Medium, Pages};
+use crate::sys::{Device, DeviceKind, Pages};
 
 /// The least memory with which blocks are transposed: less would be a block of a few rows.
 const SMALLEST_BLOCK_BYTES: u64 = 256;
@@ -161,16 +159,10 @@ pub(super) struct StagedColumns<'a, T> {
 }
 
 impl<'a, T: Element> StagedColumns<'a, T> {
-    pub(super) fn new(
-        engine: &'a mut Engine,
-        medium: Arc<dyn Medium>,
-        context: &Context,
-    ) -> Result<Self> {
+    pub(super) fn new(engine: &'a mut Engine, scratch: Scratch, context: &Context) -> Result<Self> {
         let geometry = &engine.geometry;
         let plan = ColumnPlan::new(engine, context.available_bytes());
         let _memory = context.reserve(plan.memory_bytes(geometry))?;
-        let near = engine.device.path().unwrap_or(Path::new("columns")).to_owned();
-        let scratch = Scratch { medium, near };
         let stage = ColumnStage::new(geometry.lines * geometry.item_bytes, plan.held, scratch)?;
         let context = context.clone();
         Ok(Self { engine, context, plan, stage, lists: Vec::new(), _memory, element: PhantomData })

@@ -9,6 +9,7 @@ mod geometry;
 mod kernel;
 mod mapped;
 mod plan;
+mod turn;
 mod visit;
 
 use std::marker::PhantomData;
@@ -24,6 +25,7 @@ use self::engine::Engine;
 use self::geometry::Geometry;
 use self::kernel::BlockOrder;
 use super::copy::DenseTiles;
+use super::stage::Scratch;
 use super::{
     Access, ArrayStore, Capabilities, ColumnWriter, Context, Layout, Plan, Spec, Stats, Tile,
     TileOrder, TileWriter, check_shape,
@@ -208,6 +210,23 @@ impl<T: Element> DenseStore<T> {
         Ok(())
     }
 
+    /// The values of `block`, whose columns are contiguous, row after row.
+    fn turned(&self, block: ArrayView2<'_, T>) -> Vec<T> {
+        let columns: Vec<_> = block
+            .columns()
+            .into_iter()
+            .map(|column| bytemuck::must_cast_slice(column.to_slice().expect("a part of a run")))
+            .enumerate()
+            .collect();
+        let mut turned = vec![T::default(); block.len()];
+        let target = bytemuck::must_cast_slice_mut(&mut turned);
+        let bytes = target.len();
+        self.context.install_for(bytes, || {
+            kernel::interleave(size_of::<T>(), &columns, target, block.ncols());
+        });
+        turned
+    }
+
     fn read_contiguous(
         &self,
         rows: Picks<'_>,
@@ -229,6 +248,12 @@ impl<T: Element> DenseStore<T> {
             TileOrder::Rows => self.order == Order::Fortran,
             TileOrder::Columns => self.order == Order::C,
         }
+    }
+
+    /// Where what the memory does not hold is put aside.
+    fn scratch(&self) -> Scratch {
+        let near = self.engine.device.path().unwrap_or(Path::new("scratch")).to_owned();
+        Scratch { medium: Arc::clone(&self.medium), near }
     }
 
     fn check_writable(&self) -> Result<()> {
@@ -290,6 +315,7 @@ impl<T: Element> ArrayStore for DenseStore<T> {
             let bytes = bytemuck::must_cast_slice(values);
             return self.engine.write(lines, &positions, bytes, &self.context);
         }
+        let is_across = values.t().is_standard_layout();
         let wide = self.staging_items().min(positions.len()).max(1);
         let high = (self.staging_items() / wide).max(1);
         for top in (0..lines.len()).step_by(high) {
@@ -298,7 +324,8 @@ impl<T: Element> ArrayStore for DenseStore<T> {
                 let part = from..positions.len().min(from + wide);
                 let block = values.slice(s![these.clone(), part.clone()]);
                 let _memory = self.context.reserve((block.len() * size_of::<T>()) as u64)?;
-                let block: Vec<T> = block.iter().copied().collect();
+                let block =
+                    if is_across { self.turned(block) } else { block.iter().copied().collect() };
                 self.engine.write(
                     lines.part(these.clone()),
                     &positions.part(part),
@@ -318,7 +345,7 @@ impl<T: Element> ArrayStore for DenseStore<T> {
     ) -> Result<()> {
         let lends = self.engine.lends::<T>();
         let cut = self.engine.plan_visit(self.is_across(order), lends, context);
-        self.engine.visit(self.order, cut, visitor, context)
+        self.engine.visit(self.order, cut, &self.scratch(), visitor, context)
     }
 
     fn column_writer<'a>(
@@ -329,8 +356,8 @@ impl<T: Element> ArrayStore for DenseStore<T> {
         Ok(match self.order {
             Order::Fortran => Box::new(StraightColumns::new(&mut self.engine, context)),
             Order::C => {
-                let medium = Arc::clone(&self.medium);
-                Box::new(StagedColumns::new(&mut self.engine, medium, context)?)
+                let scratch = self.scratch();
+                Box::new(StagedColumns::new(&mut self.engine, scratch, context)?)
             }
         })
     }

@@ -28,7 +28,7 @@ const POSITIONED_WINDOW_BYTES: u64 = 8 << 20;
 const SHARED_WINDOW_BYTES: u64 = 1 << 20;
 
 /// Bytes of the unit in which a map moves data.
-const PAGE_BYTES: u64 = 4096;
+pub(super) const PAGE_BYTES: u64 = 4096;
 
 /// How a device's windows are cut, given the memory that is free.
 pub(super) fn window_bytes(kind: DeviceKind, available_bytes: u64) -> u64 {

@@ -5,12 +5,14 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ShapeBuilder};
 
 use super::engine::Engine;
-use super::kernel::{Block, BlockOrder};
+use super::kernel::{self, Block, BlockOrder};
 use super::plan::{window_bytes, window_memory};
+use super::turn::{TurnLog, TurnPlan};
 use crate::array::{Element, Order, Picks};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::stage::Scratch;
 use crate::store::{Context, Plan, Step, StepKind, Tile, Values};
-use crate::sys::{Advice, DeviceKind, Pages};
+use crate::sys::{Advice, Device, DeviceKind, Pages};
 
 /// How a visit cuts the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(super) enum Cut {
         /// Lines in a tile: fewer than there are only where one position of all lines exceeds the budget.
         lines: usize,
     },
+    /// The same tiles by one pass over the file, which turns it into a log.
+    Turned(TurnPlan),
 }
 
 /// Who is shown tiles.
@@ -38,26 +42,40 @@ impl Engine {
     /// How to visit along (`across` false) or across the file's lines.
     pub(super) fn plan_visit(&self, across: bool, lends: bool, context: &Context) -> Cut {
         let geometry = &self.geometry;
-        let item_bytes = geometry.item_bytes as u64;
-        let available = context.available_bytes();
-        let fitting = |bytes: u64, each: u64, most: usize| {
-            let count = usize::try_from(bytes / each.max(1)).unwrap_or(usize::MAX);
-            count.clamp(1, most.max(1))
-        };
         if across {
-            // The gather beneath takes windows of its own where the device lends nothing.
-            let window =
-                window_memory(self.device.kind(), window_bytes(self.device.kind(), available));
-            let room = available.saturating_sub(window);
-            let lines = fitting(room, item_bytes, geometry.lines);
-            let positions = fitting(room, lines as u64 * item_bytes, geometry.line_items);
-            return Cut::Across { positions, lines };
+            let passes = self.passes(context);
+            return self.turned(passes, context).unwrap_or(passes);
         }
         let kind = if lends { self.device.kind() } else { DeviceKind::Positioned };
-        let window = window_bytes(kind, available);
-        let positions = fitting(window, item_bytes, geometry.line_items);
-        let lines = fitting(window, positions as u64 * item_bytes, geometry.lines);
-        Cut::Lines { lines, positions }
+        let window = window_bytes(kind, context.available_bytes());
+        let positions = fitting(window, geometry.item_bytes as u64, geometry.line_items);
+        let line_bytes = (positions * geometry.item_bytes) as u64;
+        Cut::Lines { lines: fitting(window, line_bytes, geometry.lines), positions }
+    }
+
+    /// How to visit across the lines by a pass for each tile.
+    fn passes(&self, context: &Context) -> Cut {
+        let geometry = &self.geometry;
+        let item_bytes = geometry.item_bytes as u64;
+        let available = context.available_bytes();
+        // The gather beneath takes windows of its own where the device lends nothing.
+        let window = window_memory(self.device.kind(), window_bytes(self.device.kind(), available));
+        let room = available.saturating_sub(window);
+        let lines = fitting(room, item_bytes, geometry.lines);
+        let positions = fitting(room, lines as u64 * item_bytes, geometry.line_items);
+        Cut::Across { positions, lines }
+    }
+
+    /// How to visit across the lines by turning them, where that is better than `passes`.
+    fn turned(&self, passes: Cut, context: &Context) -> Option<Cut> {
+        let geometry = &self.geometry;
+        if self.device.kind() == DeviceKind::Memory {
+            // What is in memory is passed again at no cost.
+            return None;
+        }
+        let plan = TurnPlan::new(self, context.threads(), context.available_bytes())?;
+        let bytes_read = self.describe_visit(passes, context).bytes_moved();
+        plan.is_better_than(bytes_read, geometry).then_some(Cut::Turned(plan))
     }
 
     /// What carrying out `cut` moves and holds.
@@ -65,10 +83,12 @@ impl Engine {
         let total = self.geometry.total_bytes();
         let item_bytes = self.geometry.item_bytes as u64;
         let (lines, items) = (self.geometry.lines, self.geometry.line_items);
-        let step = match cut {
+        let (step, memory_bytes) = match cut {
             Cut::Lines { lines: some, positions } => {
                 let times = (lines.div_ceil(some) * items.div_ceil(positions)) as u64;
-                Step::new(StepKind::Windows, times, total, 0).advised(Advice::Sequential)
+                let window = some as u64 * positions as u64 * item_bytes;
+                let step = Step::new(StepKind::Windows, times, total, 0);
+                (step, window_memory(self.device.kind(), window))
             }
             Cut::Across { positions, lines: some } => {
                 let tile = Picks::Range { start: 0, step: 1, count: positions };
@@ -78,24 +98,20 @@ impl Engine {
                 let left = context.without(held);
                 let pass = self.plan_read(all, &tile, BlockOrder::Across, &left).describe(&tile);
                 let times = (items.div_ceil(positions) * lines.div_ceil(some)) as u64;
-                let bytes_read = times * pass.bytes_moved();
-                Step::new(StepKind::GroupedPasses, times, bytes_read, 0).advised(Advice::Sequential)
+                (Step::new(StepKind::GroupedPasses, times, times * pass.bytes_moved(), 0), held)
             }
+            Cut::Turned(plan) => return plan.describe(self),
         };
-        let memory_bytes = match cut {
-            Cut::Lines { lines, positions } => {
-                window_memory(self.device.kind(), lines as u64 * positions as u64 * item_bytes)
-            }
-            Cut::Across { positions, lines } => positions as u64 * lines as u64 * item_bytes,
-        };
-        Plan { steps: vec![step], bytes_requested: total, memory_bytes }
+        let steps = vec![step.advised(Advice::Sequential)];
+        Plan { steps, bytes_requested: total, memory_bytes }
     }
 
-    /// Shows tiles cut by `cut` of a matrix in `order`.
+    /// Shows tiles cut by `cut` of a matrix in `order`. Lines that are turned are kept in `scratch`.
     pub(super) fn visit<T: Element>(
         &self,
         order: Order,
         cut: Cut,
+        scratch: &Scratch,
         visitor: &mut Visitor<'_, T>,
         context: &Context,
     ) -> Result<()> {
@@ -105,6 +121,13 @@ impl Engine {
             }
             Cut::Across { positions, lines } => {
                 self.visit_across(order, positions, lines, visitor, context)
+            }
+            Cut::Turned(plan) => {
+                match scratch.medium.scratch(&scratch.near, plan.log_bytes(&self.geometry)) {
+                    Ok(mut log) => self.visit_turned(order, plan, &mut *log, visitor, context),
+                    // A file is read also where nothing can be written beside it: more slowly then.
+                    Err(_) => self.visit(order, self.passes(context), scratch, visitor, context),
+                }
             }
         }
     }
@@ -191,6 +214,37 @@ impl Engine {
         Ok(())
     }
 
+    fn visit_turned<T: Element>(
+        &self,
+        order: Order,
+        plan: TurnPlan,
+        log: &mut dyn Device,
+        visitor: &mut Visitor<'_, T>,
+        context: &Context,
+    ) -> Result<()> {
+        let geometry = &self.geometry;
+        let mut buffer = Buffer::<T>::new(plan.lines * plan.positions, context)?;
+        let first = bytemuck::must_cast_slice_mut(buffer.part(plan.lines * plan.held));
+        let log = TurnLog::write(self, plan, first, log, context)?;
+        for from in (0..geometry.line_items).step_by(plan.positions) {
+            let part = from..geometry.line_items.min(from + plan.positions);
+            for top in (0..geometry.lines).step_by(plan.lines) {
+                let these = top..geometry.lines.min(top + plan.lines);
+                let values = buffer.part(these.len() * part.len());
+                let bytes = bytemuck::must_cast_slice_mut(values);
+                if from >= plan.held {
+                    log.read(&part, &these, bytes, context)?;
+                }
+                if self.swap_unit > 1 {
+                    kernel::swap_bytes(self.swap_unit, bytes);
+                }
+                check_valid(values, self)?;
+                visitor(tile(order, these, part.clone(), values, BlockOrder::Across)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a block of elements, checked to be valid ones.
     pub(super) fn read_typed<T: Element>(
         &self,
@@ -205,6 +259,12 @@ impl Engine {
         self.read(lines, positions, &mut block, context)?;
         check_valid(values, self)
     }
+}
+
+/// How many times `each` bytes fit in `bytes`: at least once, at most `most` times.
+fn fitting(bytes: u64, each: u64, most: usize) -> usize {
+    let count = usize::try_from(bytes / each.max(1)).unwrap_or(usize::MAX);
+    count.clamp(1, most.max(1))
 }
 
 /// Refuses elements that no value has: booleans other than 0 and 1.
