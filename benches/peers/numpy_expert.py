@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from trial import serve, sum_columns
+from trial import BATCH_ROWS, serve, sum_columns, weigh
 
 GROUP = 25
 # Rows of a block that is turned: few enough for the caches, enough to make a call's overhead small beside it.
 TURNED_ROWS = 4096
 READ_ROWS = 1 << 14
+# Batches of an epoch that are announced at a time.
+AHEAD = 16
 
 
 class Expert:
@@ -62,12 +64,24 @@ class Expert:
     def sums(self, trial):
         if trial.workload == "extract-columns":  # columns in memory, as many at a time as are cheap to hold
             return np.concatenate([sum_columns(group) for group in self.values(trial)])
+        if trial.workload == "shuffle-epoch":
+            return weigh(np.zeros(trial.cols), self.batches(trial))
         array = np.load(trial.path, mmap_mode="r")
         array._mmap.madvise(mmap.MADV_SEQUENTIAL)
         starts = range(0, trial.rows, READ_ROWS)
         with ThreadPoolExecutor(trial.threads) as pool:
             sums = pool.map(lambda start: sum_columns(array[start : start + READ_ROWS]), starts)
             return sum(sums, np.zeros(trial.cols))
+
+    def batches(self, trial):
+        """The rows in their order, batch by batch; those to come are announced to the kernel."""
+        array = np.load(trial.path, mmap_mode="r")
+        array._mmap.madvise(mmap.MADV_RANDOM)
+        order = trial.row_picks
+        for start in range(0, len(order), BATCH_ROWS):
+            if start % (AHEAD * BATCH_ROWS) == 0:
+                announce(array, order[start + (AHEAD * BATCH_ROWS if start else 0) : start + 2 * AHEAD * BATCH_ROWS])
+            yield array[order[start : start + BATCH_ROWS]]
 
     def values(self, trial):
         array = np.load(trial.path, mmap_mode="r")

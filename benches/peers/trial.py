@@ -148,6 +148,16 @@ def picks(axis):
     return np.array(axis, dtype=np.intp)
 
 
+BATCH_ROWS = 256
+
+
+def weigh(sums, batches):
+    """Adds the column sums of `batches`, which come in order, each as often as its place in a cycle of four says."""
+    for number, batch in enumerate(batches):
+        sums += (1 + number % 4) * sum_columns(batch)
+    return sums
+
+
 def sum_columns(array):
     """Each column's sum in f64; of complex numbers both parts."""
     if array.dtype.kind == "c":
@@ -191,7 +201,7 @@ def sample(peer, trial):
         seconds = clock.elapsed()
         done = {"seconds": seconds, "durable_seconds": seconds - filled, "stood_seconds": clock.stood}
         return answer, done
-    work = peer.sums if trial.workload in ("extract-columns", "scan") else peer.extract
+    work = peer.sums if trial.workload in ("extract-columns", "scan", "shuffle-epoch") else peer.extract
     start = time.perf_counter()
     answer = work(trial)
     return answer, {"seconds": time.perf_counter() - start, "durable_seconds": None}

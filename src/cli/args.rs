@@ -400,7 +400,7 @@ pub(super) struct CompareArgs {
     /// Manifests of other programs to take part
     #[arg(long, value_name = "FILES", value_delimiter = ',')]
     pub peers: Vec<PathBuf>,
-    /// Workloads [default: all]
+    /// Workloads [default: all but shuffle-epoch]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub workloads: Vec<String>,
     /// Regimes [default: warm,cold]

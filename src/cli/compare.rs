@@ -81,7 +81,10 @@ fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
         order: args.order,
         backends: chosen(&args.backends, &Backend::ALL)?,
         peers,
-        workloads: chosen(&args.workloads, &Workload::ALL)?,
+        workloads: match args.workloads.is_empty() {
+            true => Workload::USUAL.to_vec(),
+            false => chosen(&args.workloads, &Workload::ALL)?,
+        },
         regimes: chosen(&args.regimes, &Regime::ALL)?,
         samples: args.samples.unwrap_or(if args.quick { 1 } else { 3 }),
         seed: args.seed,

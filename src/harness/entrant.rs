@@ -103,6 +103,7 @@ impl<'a> Entrant<'a> {
         let (rows, columns) = selection.map_or((None, None), |selection| {
             (WireAxis::of(&selection.rows), WireAxis::of(&selection.cols))
         });
+        let order = group.workload.order(matrix.shape, config.seed).map(WireAxis::Indices);
         let fills = group.workload.answer() == AnswerKind::File;
         TrialRequest {
             data,
@@ -114,7 +115,7 @@ impl<'a> Entrant<'a> {
             memory: config.budget.effective_bytes(),
             threads: config.threads,
             input: matrix.columns().filter(|_| fills).map(Path::to_owned),
-            rows,
+            rows: rows.or(order),
             columns,
         }
     }

@@ -80,12 +80,15 @@ impl Matrix {
         let (answers, origin) = match &config.data {
             Data::Generated { .. } => {
                 let generated = Generated { seed: config.seed, shape, dtype, density };
-                let answers = Answers::of_generated(&generated, config.seed, context)?;
+                let answers =
+                    Answers::of_generated(&generated, config.seed, &config.workloads, context)?;
                 (answers, Origin::Generated(generated))
             }
             Data::Input { path, options } => {
-                let answers =
-                    Answers::of_any(&AnyStore::open(path, options)?, config.seed, context)?;
+                let answers = {
+                    let store = AnyStore::open(path, options)?;
+                    Answers::of_any(&store, config.seed, &config.workloads, context)?
+                };
                 let columns = folder.file("input.npy");
                 let target = Target { order: Some(Order::Fortran), ..Target::default() };
                 convert(path, &columns, target, options, context)?;

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::record;
 
 /// No line of the protocol is longer: a list of a million row indices fits.
-pub(super) const MAX_LINE_BYTES: u64 = 16 << 20;
+pub(super) const MAX_LINE_BYTES: u64 = 1 << 30;
 
 /// What the harness says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ pub(super) fn config() -> Config {
         order: Order::C,
         backends: vec![Backend::Memmap, Backend::Seek],
         peers: Vec::new(),
-        workloads: Workload::ALL.to_vec(),
+        workloads: Workload::USUAL.to_vec(),
         regimes: Regime::ALL.to_vec(),
         samples: 3,
         seed: 7,

@@ -49,11 +49,13 @@ impl Checker<'_> {
     ///
     /// # Errors
     /// As [`Checker::values`].
-    pub(super) fn sums(&self, path: &Path, with_values: bool) -> Result<Found> {
+    pub(super) fn sums(&self, workload: Workload, path: &Path, with_values: bool) -> Result<Found> {
         let bytes = read_exactly(path, self.matrix.shape.cols.saturating_mul(8))?;
         let sums: Vec<f64> = bytemuck::pod_collect_to_vec(&bytes);
-        let mut found =
-            Found { wrong: self.matrix.answers.check_sums(&sums).err(), ..Found::default() };
+        let mut found = Found {
+            wrong: self.matrix.answers.check_sums(workload, &sums).err(),
+            ..Found::default()
+        };
         if with_values {
             let digest = self.raw_digest(self.matrix.shape, Order::Fortran, &values_path(path))?;
             found.digest = Some(digest);

@@ -24,15 +24,32 @@ const THREADED_BYTES: usize = 1 << 20;
 pub struct Budget {
     requested_bytes: u64,
     effective_bytes: u64,
+    cache_bytes: u64,
 }
 
 impl Budget {
     /// `requested_bytes`, but never more than ⅔ of (the memory limit set for this process − 32 MiB).
     pub fn new(requested_bytes: u64) -> Self {
-        let ceiling = sys::memory_limit_bytes()
-            .map(|limit| limit.saturating_sub(LIMIT_MARGIN_BYTES) / 3 * 2)
-            .unwrap_or(u64::MAX);
-        Self { requested_bytes, effective_bytes: requested_bytes.min(ceiling) }
+        let limit = sys::memory_limit_bytes().unwrap_or(u64::MAX);
+        let ceiling = match limit {
+            u64::MAX => limit,
+            limit => limit.saturating_sub(LIMIT_MARGIN_BYTES) / 3 * 2,
+        };
+        let effective_bytes = requested_bytes.min(ceiling);
+        let memory = limit.min(sys::free_memory_bytes().unwrap_or(u64::MAX));
+        let cache_bytes = memory.saturating_sub(effective_bytes);
+        Self { requested_bytes, effective_bytes, cache_bytes }
+    }
+
+    /// The same, where the system has so much memory for pages of files. [`Budget::new`] takes what the system says.
+    #[must_use]
+    pub fn with_cache(self, cache_bytes: u64) -> Self {
+        Self { cache_bytes, ..self }
+    }
+
+    /// Whether a file of so many bytes can stay in the page cache while the budget is used.
+    pub fn is_cached(self, file_bytes: u64) -> bool {
+        file_bytes <= self.cache_bytes
     }
 
     /// What was asked for.
@@ -152,7 +169,7 @@ impl Context {
     }
 
     fn limited_to(&self, effective_bytes: u64) -> Self {
-        let budget = Budget { requested_bytes: self.budget.requested_bytes, effective_bytes };
+        let budget = Budget { effective_bytes, ..self.budget };
         Self { budget, reserved: Arc::default(), ..self.clone() }
     }
 

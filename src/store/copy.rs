@@ -65,9 +65,9 @@ fn rows_of_blocks(from: &Spec, to: &Spec, context: &Context) -> Option<usize> {
     // Another type is converted from a block of its own.
     let item_bytes = if from.dtype == to.dtype { written } else { read + written };
     let row_bytes = (to.shape.cols as u64).saturating_mul(item_bytes).max(1);
-    let half = context.available_bytes() / 2;
-    let rows = half / row_bytes;
-    let is_one_pass = row_bytes.saturating_mul(to.shape.rows as u64) <= half;
+    let room = context.available_bytes() / 8 * 5;
+    let rows = room / row_bytes;
+    let is_one_pass = row_bytes.saturating_mul(to.shape.rows as u64) <= room;
     let piece_bytes = rows.saturating_mul(if from.layout.is_columnar() { read } else { written });
     (piece_bytes >= LEAST_PIECE_BYTES && !is_one_pass)
         .then(|| usize::try_from(rows).unwrap_or(usize::MAX))
@@ -84,20 +84,24 @@ fn copy_blocks<T: Element>(
     context: &Context,
 ) -> Result<()> {
     let shape = to.spec().shape;
+    // Five eighths for blocks, two for the writer, one for reading.
+    let writing = context.share(1, 4);
     let _memory = context.reserve((rows * shape.cols * size_of::<T>()) as u64)?;
+    let mut writer = to.tile_writer(&writing)?;
     let mut block = Array2::from_elem((rows, shape.cols).f(), T::default());
     for top in (0..shape.rows).step_by(rows) {
-        let these = Selection::rows(top..shape.rows.min(top + rows));
+        let these = top..shape.rows.min(top + rows);
         // A last block of fewer rows has columns of its own length, so that each is one run again.
         let height = rows.min(shape.rows - top);
         if height < rows {
             block = Array2::from_elem((height, shape.cols).f(), T::default());
         }
-        fill(&these, block.view_mut())?;
-        to.write(&these, block.view())?;
+        fill(&Selection::rows(these.clone()), block.view_mut())?;
+        let values = Values::Dense(block.view());
+        writer.write(&Tile { rows: these, cols: 0..shape.cols, values })?;
         context.advance(0)?;
     }
-    Ok(())
+    writer.finish()
 }
 
 /// Copies every cell of `from` to `to`, converting each as NumPy's `astype` does where the element types

@@ -4,8 +4,9 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis as NdAxis, s};
 
 use super::copy::DenseTiles;
 use super::{
-    Access, ArrayStore, Capabilities, ColumnWriter, Context, Layout, Plan, Spec, Stats, Step,
-    StepKind, Tile, TileOrder, TileWriter, Values, check_columns, check_shape,
+    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, Layout, Plan, Spec,
+    Stats, Step, StepKind, Tile, TileOrder, TileWriter, Values, check_columns, check_shape,
+    shuffle,
 };
 use crate::array::{Element, Order, Selection, Shape};
 use crate::error::Result;
@@ -95,6 +96,16 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
         Ok(())
     }
 
+    fn visit_rows(
+        &self,
+        rows: &[usize],
+        batch: usize,
+        visitor: &mut BatchVisitor<'_, T>,
+        context: &Context,
+    ) -> Result<()> {
+        shuffle::visit_rows(self, None, rows, batch, visitor, context)
+    }
+
     fn column_writer<'a>(
         &'a mut self,
         _context: &Context,
@@ -119,6 +130,7 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
             Access::Write(selection) => {
                 (StepKind::StridedScatter, selection.shape(self.spec.shape)?)
             }
+            Access::Shuffle { .. } => (StepKind::StridedGather, self.spec.shape),
             Access::Visit(_) => (StepKind::Windows, self.spec.shape),
             Access::FillColumns => (StepKind::StridedScatter, self.spec.shape),
         };

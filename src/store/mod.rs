@@ -5,6 +5,7 @@
 //! nothing of workloads, measurements or the command line; prints and times nothing.
 
 mod any;
+mod buffer;
 mod context;
 mod copy;
 mod dense;
@@ -13,6 +14,7 @@ mod memory;
 mod open;
 mod plan;
 mod reader;
+mod shuffle;
 mod sparse;
 mod spec;
 mod stage;
@@ -29,6 +31,7 @@ pub use dense::{DenseStore, MappedArray};
 pub use memory::MemoryStore;
 pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
+pub use shuffle::BatchVisitor;
 pub use sparse::{SparseStore, SparseView};
 pub use spec::{Capabilities, Layout, Spec, Stats};
 pub use tile::{Compressed, Indices, Tile, Values};

@@ -26,6 +26,11 @@ pub enum Access {
     Write(Selection),
     /// Visit everything once.
     Visit(TileOrder),
+    /// Visit every row once in random order, in batches of so many.
+    Shuffle {
+        /// Rows of a batch.
+        batch: usize,
+    },
     /// Write every column, one after another.
     FillColumns,
 }
@@ -98,8 +103,10 @@ pub enum StepKind {
     GroupedPasses,
     /// Turn blocks of lines as the file is passed, and append them to a scratch file.
     TurnBlocks,
-    /// Read tiles from the scratch file of turned blocks.
+    /// Read the scratch file, in the order for which it was made.
     ReadLog,
+    /// Append rows to a scratch file, each where its batch is.
+    LogRows,
     /// Append columns to a scratch file, for what the budget does not hold.
     LogColumns,
     /// Transpose logged and held columns, block by block, into place.
@@ -163,6 +170,7 @@ impl StepKind {
             Self::GroupedPasses => "grouped passes",
             Self::TurnBlocks => "turn blocks",
             Self::ReadLog => "read the log",
+            Self::LogRows => "log rows",
             Self::LogColumns => "log columns",
             Self::TransposeBlocks => "transpose blocks",
             Self::SliceLines => "slice lines",

@@ -4,7 +4,6 @@
 //! therefore kept until all are there; then each block of rows is put together from all of them and written
 //! once. Knows columns as bytes; knows no file but its own nameless log.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::Context;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{Advice, Device, Medium, Pages};
 
 /// Where columns begin in memory and in the log: at multiples of this, so that any element type may be seen there.
@@ -27,8 +26,8 @@ const SHORT_BYTES: usize = 4096;
 /// Bytes of short columns that are read in one call.
 const GROUP_BYTES: usize = 256 << 10;
 
-/// What a stretch of columns takes in the list of them.
-const STRETCH_BYTES: usize = 64;
+/// The slot of a column that has not come.
+const NOT_THERE: u32 = u32::MAX;
 
 /// Columns of equal length, by index.
 #[derive(Debug)]
@@ -36,20 +35,13 @@ pub(super) struct ColumnStage {
     column_bytes: usize,
     /// Bytes from one column to the next, in memory and in the log.
     stride: usize,
-    /// Columns that came one after another: the first of each stretch, how many, and the first's slot. Slots are
-    /// given as columns come; the first ones are in memory.
-    stretches: BTreeMap<usize, Stretch>,
-    slots: usize,
+    /// Each column's slot. Slots are given as columns come; the first ones are in memory.
+    slots: Vec<u32>,
+    come: usize,
     /// Room for the held columns.
     pages: Pages,
     log: Option<Box<dyn Device>>,
     scratch: Scratch,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Stretch {
-    columns: usize,
-    slot: usize,
 }
 
 /// Where a log is made, if one is needed.
@@ -65,34 +57,46 @@ pub(super) struct Scratch {
 type ShowParts<'s> = dyn FnMut(&[(usize, &[u8])]) + 's;
 
 impl ColumnStage {
-    /// Room for columns of `column_bytes`, of which `held` are kept in memory. The caller has reserved
+    /// Room for `columns` columns of `column_bytes`, of which `held` are kept in memory. The caller has reserved
     /// [`ColumnStage::memory_bytes`] for them.
-    pub(super) fn new(column_bytes: usize, held: usize, scratch: Scratch) -> Result<Self> {
-        let stride = column_bytes.next_multiple_of(ALIGNMENT_BYTES);
-        Ok(Self {
-            column_bytes,
-            stride,
-            stretches: BTreeMap::new(),
-            slots: 0,
-            pages: Pages::new(held * stride)?,
-            log: None,
-            scratch,
-        })
+    ///
+    /// # Errors
+    /// Where there are more columns than can be listed, or no memory.
+    pub(super) fn new(
+        columns: usize,
+        column_bytes: usize,
+        held: usize,
+        scratch: Scratch,
+    ) -> Result<Self> {
+        if u32::try_from(columns).is_ok_and(|columns| columns < NOT_THERE) {
+            let stride = column_bytes.next_multiple_of(ALIGNMENT_BYTES);
+            return Ok(Self {
+                column_bytes,
+                stride,
+                slots: vec![NOT_THERE; columns],
+                come: 0,
+                pages: Pages::new(held * stride)?,
+                log: None,
+                scratch,
+            });
+        }
+        let reason = format!("{columns} columns are too many to be put together in rows");
+        Err(Error::new(ErrorKind::Unsupported, "fill columns", reason))
+    }
+
+    /// Memory for `columns` columns of `column_bytes`, of which `held` are kept.
+    pub(super) fn memory_bytes(columns: usize, column_bytes: usize, held: usize) -> u64 {
+        (columns * size_of::<u32>()) as u64 + held as u64 * Self::stride_bytes(column_bytes)
     }
 
     /// Memory that a held column of `column_bytes` takes.
-    pub(super) fn memory_bytes(column_bytes: usize) -> u64 {
+    pub(super) fn stride_bytes(column_bytes: usize) -> u64 {
         column_bytes.next_multiple_of(ALIGNMENT_BYTES) as u64
-    }
-
-    /// Memory that the list of columns takes: little where they come in order.
-    pub(super) fn list_bytes(&self) -> u64 {
-        (self.stretches.len() * STRETCH_BYTES) as u64
     }
 
     /// How many columns wait.
     pub(super) fn len(&self) -> usize {
-        self.slots
+        self.come
     }
 
     /// How many columns the memory holds.
@@ -100,51 +104,39 @@ impl ColumnStage {
         self.pages.len() / self.stride.max(1)
     }
 
-    /// Keeps column `index`; what was kept of it before is replaced. `most` columns are expected in all.
-    pub(super) fn put(&mut self, index: usize, column: &[u8], most: usize) -> Result<()> {
+    /// Keeps column `index`; what was kept of it before is replaced.
+    pub(super) fn put(&mut self, index: usize, column: &[u8]) -> Result<()> {
         debug_assert_eq!(column.len(), self.column_bytes);
-        let before = self.stretches.range(..=index).next_back().map(|(&first, &own)| (first, own));
-        let place = before.map(|(first, own)| (index - first, own));
-        let is_there = place.filter(|(place, own)| *place < own.columns);
-        let slot = is_there.map_or(self.slots, |(place, own)| own.slot + place);
+        let is_new = self.slots[index] == NOT_THERE;
+        let slot = if is_new { self.come } else { self.slots[index] as usize };
         match slot.checked_sub(self.held()) {
             None => self.pages[slot * self.stride..][..column.len()].copy_from_slice(column),
             Some(logged) => {
                 let at = (logged * self.stride) as u64;
-                self.log(most)?.write_at(at, column)?;
+                self.log()?.write_at(at, column)?;
             }
         }
-        if is_there.is_some() {
-            return Ok(());
-        }
-        self.slots += 1;
-        match before {
-            Some((first, own))
-                if first + own.columns == index && own.slot + own.columns == slot =>
-            {
-                self.stretches.insert(first, Stretch { columns: own.columns + 1, ..own });
-            }
-            _ => {
-                self.stretches.insert(index, Stretch { columns: 1, slot });
-            }
+        if is_new {
+            // Fewer than columns, which the list can count.
+            self.slots[index] = slot as u32;
+            self.come += 1;
         }
         Ok(())
     }
 
-    fn log(&mut self, most: usize) -> Result<&mut dyn Device> {
+    fn log(&mut self) -> Result<&mut dyn Device> {
         if self.log.is_none() {
             // All the space that may be needed, before anything is written.
-            let bytes = most.saturating_sub(self.held()) as u64 * self.stride as u64;
+            let bytes = self.slots.len().saturating_sub(self.held()) as u64 * self.stride as u64;
             self.log = Some(self.scratch.medium.scratch(&self.scratch.near, bytes)?);
         }
         Ok(self.log.as_deref_mut().expect("it was just made"))
     }
 
-    /// The columns' indices, rising, with their slots.
+    /// The indices, rising, of the columns that have come, with their slots.
     fn iter(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.stretches.iter().flat_map(|(&first, own)| {
-            (0..own.columns).map(move |place| (first + place, own.slot + place))
-        })
+        let there = self.slots.iter().enumerate().filter(|(_, slot)| **slot != NOT_THERE);
+        there.map(|(index, &slot)| (index, slot as usize))
     }
 
     /// Shows the bytes of `part` of every column, some columns at a time, from the lowest to the highest. `buffer` is
@@ -165,7 +157,7 @@ impl ColumnStage {
             log.advise(if self.stride <= SHORT_BYTES { Advice::Normal } else { Advice::Random });
         }
         let mut columns = self.iter();
-        let mut group = Vec::with_capacity(most.min(self.slots));
+        let mut group = Vec::with_capacity(most.min(self.come));
         loop {
             group.clear();
             group.extend(columns.by_ref().take(most));
@@ -231,11 +223,11 @@ mod tests {
         let context = Context::new(Budget::new(1 << 20));
         for held in [0, 2, 5] {
             let scratch = Scratch { medium: Arc::new(MemoryMedium::new()), near: "a".into() };
-            let mut stage = ColumnStage::new(100, held, scratch).unwrap();
+            let mut stage = ColumnStage::new(10, 100, held, scratch).unwrap();
             for index in [9, 3, 7, 3, 5, 6] {
                 let again = if index == 3 { stage.len() as u8 } else { 0 };
                 let column: Vec<u8> = (0..100).map(|i| i + index as u8 + again).collect();
-                stage.put(index, &column, 5).unwrap();
+                stage.put(index, &column).unwrap();
             }
             assert_eq!(stage.len(), 5);
             let shown = |part: Range<usize>| {
@@ -255,16 +247,15 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_come_in_order_take_no_list() {
+    fn columns_come_in_any_order() {
         let context = Context::new(Budget::new(1 << 20));
         for step in [1, 7] {
             let scratch = Scratch { medium: Arc::new(MemoryMedium::new()), near: "a".into() };
-            let mut stage = ColumnStage::new(4, 100, scratch).unwrap();
-            let column = |k: usize| k * step % 10_000;
+            let mut stage = ColumnStage::new(10_000, 4, 100, scratch).unwrap();
             for k in 0..10_000 {
-                stage.put(column(k), &(column(k) as u32).to_le_bytes(), 10_000).unwrap();
+                let column = k * step % 10_000;
+                stage.put(column, &(column as u32).to_le_bytes()).unwrap();
             }
-            assert_eq!(stage.list_bytes() <= 64, step == 1);
             let mut next = 0;
             let mut show = |parts: &[(usize, &[u8])]| {
                 for (index, bytes) in parts {

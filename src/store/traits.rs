@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis as NdAxis};
 
-use super::{Access, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, shape_error};
+use super::{
+    Access, BatchVisitor, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, shape_error,
+};
 use crate::array::{Axis, Digest, Element, Selection};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -48,6 +50,24 @@ pub trait ArrayStore: Debug + Send + Sync {
         &self,
         order: TileOrder,
         visitor: &mut dyn FnMut(Tile<'_, Self::Elem>) -> Result<()>,
+        context: &Context,
+    ) -> Result<()>;
+
+    /// Shows the rows of these indices in this order, `batch` at a time (the last batch may be shorter), as a training
+    /// loop takes them: far fewer reads than a batch for itself, and no more memory than the context's budget. The
+    /// visitor is told the place of a batch's first row in the order.
+    ///
+    /// Where the file is many times larger than the memory, rows are put aside in a scratch file beside it; where none
+    /// can be made, it is read more often.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfBounds`] where an index is; [`ErrorKind::InvalidArgument`] for batches of no rows;
+    /// [`ErrorKind::Budget`], with what would do, where it does not hold a batch; else as [`ArrayStore::visit`].
+    fn visit_rows(
+        &self,
+        rows: &[usize],
+        batch: usize,
+        visitor: &mut BatchVisitor<'_, Self::Elem>,
         context: &Context,
     ) -> Result<()>;
 

@@ -1,4 +1,18 @@
-//! The memory limit that a control group sets for this process.
+//! How much memory there is: the limit that a control group sets for this process, and what the machine has free.
+
+/// Memory that the machine can give without swapping, in bytes, as the kernel estimates it; none where it does not.
+#[cfg(target_os = "linux")]
+pub fn free_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Memory that the machine can give without swapping, in bytes.
+#[cfg(not(target_os = "linux"))]
+pub fn free_memory_bytes() -> Option<u64> {
+    None
+}
 
 /// The memory limit set for this process by a control group, in bytes: the smallest along its way to the root.
 /// None where there is none or it is not known.
@@ -65,6 +79,11 @@ mod tests {
             "{found:?}"
         );
         assert!(files("").is_empty() && files("nonsense").is_empty());
+    }
+
+    #[test]
+    fn free_memory_is_known() {
+        assert!(free_memory_bytes().is_some_and(|bytes| bytes > 1 << 20));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use counters::{ProcessCounters, anonymous_bytes, device_written_bytes};
 pub use device::{Advice, Device, DeviceKind, Existing, LockPolicy, Medium, Mode};
 pub use disk::DiskMedium;
 pub use faulty::{FaultPlan, FaultyMedium};
-pub use limit::memory_limit_bytes;
+pub use limit::{free_memory_bytes, memory_limit_bytes};
 pub use memory::MemoryMedium;
 pub use pages::Pages;
 pub use recording::{Operation, Recorded, RecordingMedium};

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::sums::{add_tile, zeros};
-use super::{Generated, Value, Workload};
+use super::{Generated, Value, Workload, epoch};
 use crate::array::{Axis, Digest, Digester, Selection, Shape, dispatch};
 use crate::error::Result;
 use crate::store::{AnyStore, ArrayStore, ArrayStoreExt, Context, TileOrder};
@@ -35,9 +35,18 @@ impl Exactness {
         }
         Self::Within((rows + 2.0) * f64::EPSILON)
     }
+
+    /// Whether `found` agrees with the sum `right` of values whose magnitudes sum to `magnitude`.
+    fn allows(self, found: f64, right: f64, magnitude: f64) -> bool {
+        match self {
+            Self::Within(share) if right.is_finite() => (found - right).abs() <= share * magnitude,
+            // Not by bits: the sum of nothing may be 0 or −0, and NaN has many.
+            _ => found == right || (found.is_nan() && right.is_nan()),
+        }
+    }
 }
 
-/// The right answers to all workloads over one matrix.
+/// The right answers to the workloads over one matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answers {
     matrix: Digest,
@@ -45,15 +54,33 @@ pub struct Answers {
     sums: Vec<f64>,
     magnitudes: Vec<f64>,
     exactness: Exactness,
+    /// The weighted sums of an epoch, where they were asked for.
+    epoch: Option<Epoch>,
+}
+
+/// Weighted sums, and how closely they must agree.
+#[derive(Debug, Clone, PartialEq)]
+struct Epoch {
+    sums: Vec<f64>,
+    exactness: Exactness,
 }
 
 impl Answers {
-    /// The right answers over generated data. `seed` chooses rows, as in [`Workload::selection`].
+    /// The right answers over generated data: to [`Workload::USUAL`] and whatever else is among `workloads`. `seed`
+    /// chooses rows, as in [`Workload::selection`].
     ///
     /// # Errors
     /// Where the context is cancelled or its budget too small.
-    pub fn of_generated(data: &Generated, seed: u64, context: &Context) -> Result<Self> {
+    pub fn of_generated(
+        data: &Generated,
+        seed: u64,
+        workloads: &[Workload],
+        context: &Context,
+    ) -> Result<Self> {
         let survey = data.survey(context)?;
+        let epoch = epoch_order(data.shape, seed, workloads)
+            .map(|order| epoch::sums_of_generated(data, &order, context))
+            .transpose()?;
         dispatch!(data.dtype, T => Ok(Self {
             matrix: survey.digest,
             selections: selections(data.shape, seed, context, |selection| {
@@ -62,6 +89,7 @@ impl Answers {
             sums: survey.sums,
             magnitudes: survey.magnitudes,
             exactness: Exactness::of(data.shape.rows, T::GENERATED_UNITS),
+            epoch: epoch.map(|sums| Epoch::new(sums, data.shape.rows, T::GENERATED_UNITS)),
         }))
     }
 
@@ -72,6 +100,7 @@ impl Answers {
     pub fn of_store<T: Value>(
         store: &dyn ArrayStore<Elem = T>,
         seed: u64,
+        workloads: &[Workload],
         context: &Context,
     ) -> Result<Self> {
         let shape = store.spec().shape;
@@ -85,7 +114,11 @@ impl Answers {
             },
             context,
         )?;
+        let epoch = epoch_order(shape, seed, workloads)
+            .map(|order| epoch::sums_of_store(store, &order, context))
+            .transpose()?;
         Ok(Self {
+            epoch: epoch.map(|sums| Epoch::new(sums, shape.rows, T::UNITS)),
             matrix: store.digest(context)?,
             selections: selections(shape, seed, context, |selection| store.select(selection))?,
             sums,
@@ -98,8 +131,13 @@ impl Answers {
     ///
     /// # Errors
     /// As [`Answers::of_store`].
-    pub fn of_any(store: &AnyStore, seed: u64, context: &Context) -> Result<Self> {
-        with_store!(store, store => Self::of_store(&**store, seed, context))
+    pub fn of_any(
+        store: &AnyStore,
+        seed: u64,
+        workloads: &[Workload],
+        context: &Context,
+    ) -> Result<Self> {
+        with_store!(store, store => Self::of_store(&**store, seed, workloads, context))
     }
 
     /// The digest of the whole matrix.
@@ -154,30 +192,39 @@ impl Answers {
     ///
     /// # Errors
     /// One line that says what differs.
-    pub fn check_sums(&self, found: &[f64]) -> Result<(), String> {
-        if found.len() != self.sums.len() {
-            return Err(format!("{} sums where {} are right", found.len(), self.sums.len()));
+    pub fn check_sums(&self, workload: Workload, found: &[f64]) -> Result<(), String> {
+        let (sums, exactness) = match (workload, &self.epoch) {
+            (Workload::ShuffleEpoch, Some(epoch)) => (&epoch.sums, epoch.exactness),
+            (Workload::ShuffleEpoch, None) => return Err("no sums of an epoch were made".into()),
+            _ => (&self.sums, self.exactness),
+        };
+        if found.len() != sums.len() {
+            return Err(format!("{} sums where {} are right", found.len(), sums.len()));
         }
-        let differs = |&col: &usize| !self.is_right(col, found[col]);
+        let differs = |&col: &usize| !exactness.allows(found[col], sums[col], self.magnitudes[col]);
         let Some(col) = (0..found.len()).find(differs) else { return Ok(()) };
         let others = (col + 1..found.len()).filter(differs).count();
         let others = if others == 0 { String::new() } else { format!(", and {others} others") };
-        Err(format!(
-            "column {col} sums to {:?} where {:?} is right{others}",
-            found[col], self.sums[col]
-        ))
+        Err(format!("column {col} sums to {:?} where {:?} is right{others}", found[col], sums[col]))
     }
+}
 
-    fn is_right(&self, col: usize, found: f64) -> bool {
-        let right = self.sums[col];
-        match self.exactness {
-            Exactness::Within(share) if right.is_finite() => {
-                (found - right).abs() <= share * self.magnitudes[col]
-            }
-            // Not by bits: the sum of nothing may be 0 or −0, and NaN has many.
-            _ => found == right || (found.is_nan() && right.is_nan()),
-        }
+impl Epoch {
+    /// For sums over `rows` whole numbers of units, each at most `units`.
+    fn new(sums: Vec<f64>, rows: usize, units: f64) -> Self {
+        let most = f64::from(epoch::WEIGHTS);
+        let exactness = match Exactness::of(rows, units * most) {
+            // What is summed is up to so many times as large.
+            Exactness::Within(share) => Exactness::Within(share * most),
+            exact => exact,
+        };
+        Self { sums, exactness }
     }
+}
+
+/// The order of an epoch, if it is among `workloads`.
+fn epoch_order(shape: Shape, seed: u64, workloads: &[Workload]) -> Option<Vec<usize>> {
+    workloads.iter().find_map(|workload| workload.order(shape, seed))
 }
 
 fn check_digest(what: &str, right: Digest, found: Digest) -> Result<(), String> {
@@ -251,15 +298,17 @@ mod tests {
         for dtype in DType::ALL {
             for density in [1.0, 0.1, 0.0] {
                 let data = data(dtype, density);
-                let made = Answers::of_generated(&data, 9, &context).unwrap();
+                let made = Answers::of_generated(&data, 9, &Workload::ALL, &context).unwrap();
                 let read = dispatch!(dtype, T => {
                     let all: Array2<T> = data.select(&Selection::all()).unwrap();
-                    Answers::of_store(&MemoryStore::new(all), 9, &context).unwrap()
+                    Answers::of_store(&MemoryStore::new(all), 9, &Workload::ALL, &context).unwrap()
                 });
                 assert_eq!(made.matrix(), read.matrix(), "{dtype}");
                 assert_eq!(made.selections, read.selections, "{dtype}");
-                made.check_sums(read.sums()).unwrap();
-                read.check_sums(made.sums()).unwrap();
+                made.check_sums(Workload::Scan, read.sums()).unwrap();
+                read.check_sums(Workload::ShuffleEpoch, &made.epoch.as_ref().unwrap().sums)
+                    .unwrap();
+                read.check_sums(Workload::Scan, made.sums()).unwrap();
             }
         }
     }
@@ -269,7 +318,7 @@ mod tests {
         let data = data(DType::F32, 0.5);
         let small = Context::new(crate::store::Budget::new(1 << 20));
         let tiny = Context::new(crate::store::Budget::new(800));
-        let answers = Answers::of_generated(&data, 9, &small).unwrap();
+        let answers = Answers::of_generated(&data, 9, &[], &small).unwrap();
         for workload in Workload::ALL {
             let Some(selection) = workload.selection(data.shape, 9) else { continue };
             let right = digest(&data.select::<f32>(&selection).unwrap());
@@ -285,7 +334,7 @@ mod tests {
     #[test]
     fn wrong_answers_are_told_in_one_line() {
         let data = data(DType::F32, 1.0);
-        let answers = Answers::of_generated(&data, 9, &Context::default()).unwrap();
+        let answers = Answers::of_generated(&data, 9, &[], &Context::default()).unwrap();
         assert_eq!(answers.exactness(), Exactness::Exact);
         answers.check_matrix(answers.matrix()).unwrap();
         let other = answers.selection(Workload::ExtractBlock).unwrap();
@@ -294,7 +343,7 @@ mod tests {
             answers.check_selection(Workload::ExtractRows, other),
             answers.check_selection(Workload::FillColumns, other),
             answers.check_selection(Workload::Scan, other),
-            answers.check_sums(&answers.sums()[1..]),
+            answers.check_sums(Workload::Scan, &answers.sums()[1..]),
         ] {
             let message = message.unwrap_err();
             assert!(!message.contains('\n'), "{message}");
@@ -302,7 +351,7 @@ mod tests {
         let mut sums = answers.sums().to_vec();
         sums[3] = sums[3].next_up();
         sums[7] = f64::NAN;
-        let message = answers.check_sums(&sums).unwrap_err();
+        let message = answers.check_sums(Workload::Scan, &sums).unwrap_err();
         assert!(message.starts_with("column 3 sums to ") && message.ends_with(", and 1 others"));
     }
 
@@ -311,24 +360,25 @@ mod tests {
         let rows = 50_000;
         let values = Array2::from_shape_fn((rows, 1), |(i, _)| 1.0 / (i as f32 + 1.5));
         let store = MemoryStore::new(values.clone());
-        let answers = Answers::of_store(&store, 0, &Context::default()).unwrap();
+        let answers = Answers::of_store(&store, 0, &[], &Context::default()).unwrap();
         assert!(matches!(answers.exactness(), Exactness::Within(_)));
         let forwards: f64 = values.iter().map(|&v| f64::from(v)).sum();
         let backwards: f64 = values.column(0).iter().rev().map(|&v| f64::from(v)).sum();
-        answers.check_sums(&[forwards]).unwrap();
-        answers.check_sums(&[backwards]).unwrap();
+        answers.check_sums(Workload::Scan, &[forwards]).unwrap();
+        answers.check_sums(Workload::Scan, &[backwards]).unwrap();
         let single: f32 = values.iter().sum();
-        answers.check_sums(&[f64::from(single)]).unwrap_err();
-        answers.check_sums(&[f64::NAN]).unwrap_err();
+        answers.check_sums(Workload::Scan, &[f64::from(single)]).unwrap_err();
+        answers.check_sums(Workload::Scan, &[f64::NAN]).unwrap_err();
     }
 
     #[test]
     fn sums_that_are_no_numbers_agree_with_their_like() {
         let values = ndarray::array![[f32::NAN, f32::INFINITY, 1.0]];
-        let answers = Answers::of_store(&MemoryStore::new(values), 0, &Context::default()).unwrap();
-        answers.check_sums(&[-f64::NAN, f64::INFINITY, 1.0]).unwrap();
-        answers.check_sums(&[f64::NAN, f64::NEG_INFINITY, 1.0]).unwrap_err();
-        answers.check_sums(&[f64::NAN, f64::INFINITY, f64::NAN]).unwrap_err();
+        let answers =
+            Answers::of_store(&MemoryStore::new(values), 0, &[], &Context::default()).unwrap();
+        answers.check_sums(Workload::Scan, &[-f64::NAN, f64::INFINITY, 1.0]).unwrap();
+        answers.check_sums(Workload::Scan, &[f64::NAN, f64::NEG_INFINITY, 1.0]).unwrap_err();
+        answers.check_sums(Workload::Scan, &[f64::NAN, f64::INFINITY, f64::NAN]).unwrap_err();
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Workload {
     ExtractBlock,
     /// Each column's sum is made, by whichever way through the matrix is best.
     Scan,
+    /// Every row is read once, in batches of random rows.
+    ShuffleEpoch,
 }
 
 /// What the answer to a workload is.
@@ -44,7 +46,18 @@ pub enum AnswerKind {
 
 impl Workload {
     /// Every workload, in the order in which reports show them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::FillColumns,
+        Self::ExtractColumn,
+        Self::ExtractColumns,
+        Self::ExtractRows,
+        Self::ExtractBlock,
+        Self::Scan,
+        Self::ShuffleEpoch,
+    ];
+
+    /// What a comparison is made of where nothing else is asked for.
+    pub const USUAL: [Self; 6] = [
         Self::FillColumns,
         Self::ExtractColumn,
         Self::ExtractColumns,
@@ -62,6 +75,7 @@ impl Workload {
             Self::ExtractRows => "extract-rows",
             Self::ExtractBlock => "extract-block",
             Self::Scan => "scan",
+            Self::ShuffleEpoch => "shuffle-epoch",
         }
     }
 
@@ -70,7 +84,7 @@ impl Workload {
         match self {
             Self::FillColumns => AnswerKind::File,
             Self::ExtractColumn | Self::ExtractRows | Self::ExtractBlock => AnswerKind::Values,
-            Self::ExtractColumns | Self::Scan => AnswerKind::Sums,
+            Self::ExtractColumns | Self::Scan | Self::ShuffleEpoch => AnswerKind::Sums,
         }
     }
 
@@ -78,7 +92,7 @@ impl Workload {
     /// The choice of rows follows from `seed` (docs/generated-v1.md).
     pub fn selection(self, shape: Shape, seed: u64) -> Option<Selection> {
         match self {
-            Self::FillColumns | Self::ExtractColumns | Self::Scan => None,
+            Self::FillColumns | Self::ExtractColumns | Self::Scan | Self::ShuffleEpoch => None,
             Self::ExtractColumn => Some(Selection::cols(shape.cols.saturating_sub(1)..shape.cols)),
             Self::ExtractRows => Some(Selection::rows(chosen_rows(seed, shape.rows, ROWS))),
             Self::ExtractBlock => {
@@ -87,11 +101,19 @@ impl Workload {
         }
     }
 
+    /// The order in which the rows of a matrix of `shape` are read, where that is part of the work: all of them in
+    /// random order, which follows from `seed` as the selection does.
+    pub fn order(self, shape: Shape, seed: u64) -> Option<Vec<usize>> {
+        (self == Self::ShuffleEpoch).then(|| chosen_rows(seed, shape.rows, shape.rows))
+    }
+
     /// Bytes of values that are asked for of a matrix of `shape`.
     pub fn bytes_requested(self, shape: Shape, dtype: DType) -> u64 {
         let quarter = |length: usize| length.div_ceil(4);
         let (rows, cols) = match self {
-            Self::FillColumns | Self::ExtractColumns | Self::Scan => (shape.rows, shape.cols),
+            Self::FillColumns | Self::ExtractColumns | Self::Scan | Self::ShuffleEpoch => {
+                (shape.rows, shape.cols)
+            }
             Self::ExtractColumn => (shape.rows, shape.cols.min(1)),
             Self::ExtractRows => (shape.rows.min(ROWS), shape.cols),
             Self::ExtractBlock => (quarter(shape.rows), quarter(shape.cols)),

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayViewMut2;
 
-use super::{Answers, Generated, Value};
+use super::{Answers, Generated, Value, Workload};
 use crate::array::{DType, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{ArrayStore, Context};
@@ -66,10 +66,12 @@ impl<T: Value> Source<T> {
     ///
     /// # Errors
     /// As [`Answers::of_generated`] and [`Answers::of_store`].
-    pub fn answers(&self, seed: u64, context: &Context) -> Result<Answers> {
+    pub fn answers(&self, seed: u64, workloads: &[Workload], context: &Context) -> Result<Answers> {
         match self {
-            Self::Generated(generated) => Answers::of_generated(generated, seed, context),
-            Self::Input(store) => Answers::of_store(&**store, seed, context),
+            Self::Generated(generated) => {
+                Answers::of_generated(generated, seed, workloads, context)
+            }
+            Self::Input(store) => Answers::of_store(&**store, seed, workloads, context),
         }
     }
 }
@@ -98,8 +100,8 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::ShapeMismatch);
         }
         let context = Context::default();
-        let answers = sources[0].answers(1, &context).unwrap();
-        answers.check_matrix(sources[1].answers(1, &context).unwrap().matrix()).unwrap();
+        let answers = sources[0].answers(1, &[], &context).unwrap();
+        answers.check_matrix(sources[1].answers(1, &[], &context).unwrap().matrix()).unwrap();
         let other = Source::<f64>::Generated(generated);
         let error = other.column(0, &mut [0.0; 4]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DtypeMismatch);

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+/// Of numbers below a bound, fewer than one in so many are few: a table of the moved ones is smaller than all.
+const FEW: usize = 8;
+
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A SplitMix64 generator (Steele, Lea, Flood, 2014), by its seed.
@@ -46,14 +49,26 @@ pub(super) fn mix64(mut z: u64) -> u64 {
 }
 
 /// `count` different numbers below `bound`, in random order: the first `count` steps of the shuffle of
-/// Fisher and Yates over 0, 1, …, of which only the moved places are kept.
+/// Fisher and Yates over 0, 1, …, of which only the moved places are kept where few numbers are chosen.
 pub(super) fn choose(stream: Stream, bound: usize, count: usize) -> Vec<usize> {
+    let other = |place: usize| {
+        let product = u128::from(stream.at(place as u64)) * (bound - place) as u128;
+        place + (product >> 64) as usize
+    };
+    let count = count.min(bound);
+    if count > bound / FEW {
+        let mut numbers: Vec<usize> = (0..bound).collect();
+        for place in 0..count {
+            numbers.swap(place, other(place));
+        }
+        numbers.truncate(count);
+        return numbers;
+    }
     let mut moved = HashMap::new();
     let at = |moved: &HashMap<usize, usize>, place: usize| *moved.get(&place).unwrap_or(&place);
-    (0..count.min(bound))
+    (0..count)
         .map(|place| {
-            let product = u128::from(stream.at(place as u64)) * (bound - place) as u128;
-            let other = place + (product >> 64) as usize;
+            let other = other(place);
             let chosen = at(&moved, other);
             moved.insert(other, at(&moved, place));
             chosen
@@ -87,6 +102,9 @@ mod tests {
             assert!(chosen.iter().all(|&index| index < bound));
             assert_eq!(chosen.iter().collect::<HashSet<_>>().len(), chosen.len());
         }
+        // Both ways choose the same.
+        let (few, many) = (choose(Stream::new(7), 800, 99), choose(Stream::new(7), 800, 800));
+        assert_eq!(few, many[..99]);
         let mut all = choose(Stream::new(7), 100, 100);
         assert!(!all.is_sorted());
         all.sort_unstable();

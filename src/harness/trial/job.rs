@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::super::config::Backend;
 use super::super::protocol::{Done, TrialRequest};
 use super::answer::Answer;
-use crate::array::{DType, Order, Selection, Shape};
+use crate::array::{DType, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::measure::Stopwatch;
 use crate::store::{
@@ -17,7 +17,9 @@ use crate::store::{
     TileOrder,
 };
 use crate::sys::{Existing, Mode};
-use crate::workload::{AnswerKind, Generated, Source, Value, Workload, column_sums, extract};
+use crate::workload::{
+    AnswerKind, Generated, Source, Value, Workload, column_sums, epoch_sums, extract,
+};
 
 /// A trial request, understood.
 #[derive(Debug)]
@@ -62,6 +64,14 @@ impl Job {
             AnswerKind::Values => {
                 self.read(|store| extract(store, &self.selection).map(Answer::Values))
             }
+            AnswerKind::Sums if self.workload == Workload::ShuffleEpoch => self.read(|store| {
+                let rows = self.selection.resolve(self.shape)?.0;
+                let order = match rows {
+                    Picks::List(order) => order,
+                    Picks::Range { .. } => return Err(no_order()),
+                };
+                epoch_sums(store, order, &self.context).map(Answer::Sums)
+            }),
             AnswerKind::Sums => self.read(|store| {
                 column_sums(store, self.tile_order(), &self.context).map(Answer::Sums)
             }),
@@ -176,6 +186,10 @@ impl Job {
         // Not synced: the answer is read once, from the page cache, and removed.
         store::copy(&*self.open::<T>()?, &mut *values, &self.context)
     }
+}
+
+fn no_order() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "shuffle", "the order of the rows is not given")
 }
 
 fn done(elapsed: Duration) -> Done {

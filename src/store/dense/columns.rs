@@ -21,9 +21,6 @@ const SMALLEST_BLOCK_BYTES: u64 = 256;
 /// The largest block: its input and output still fit the last-level cache.
 const LARGEST_BLOCK_BYTES: u64 = 8 << 20;
 
-/// Memory that the list of columns takes without being asked for.
-const LIST_BYTES: u64 = 16 << 10;
-
 /// Bytes written in place after which the disk is set to work on them.
 const WRITE_BACK_BYTES: u64 = 48 << 20;
 
@@ -45,7 +42,15 @@ impl ColumnPlan {
     /// Divides the budget between columns to hold and the block to transpose.
     pub(super) fn new(engine: &Engine, available_bytes: u64) -> Self {
         let geometry = &engine.geometry;
-        let column_bytes = ColumnStage::memory_bytes(geometry.lines * geometry.item_bytes).max(1);
+        let stage_bytes = |held| {
+            ColumnStage::memory_bytes(
+                geometry.line_items,
+                geometry.lines * geometry.item_bytes,
+                held,
+            )
+        };
+        let (list_bytes, column_bytes) = (stage_bytes(0), (stage_bytes(1) - stage_bytes(0)).max(1));
+        let available_bytes = available_bytes.saturating_sub(list_bytes);
         // A block takes its rows as parts of columns and as rows, and where these are written by a call, as the
         // rows that are being written meanwhile.
         let times = if writes_by_calls(&*engine.device) { 3 } else { 2 };
@@ -63,8 +68,8 @@ impl ColumnPlan {
 
     /// Memory that carrying this out takes.
     fn memory_bytes(&self, geometry: &Geometry) -> u64 {
-        let column_bytes = ColumnStage::memory_bytes(geometry.lines * geometry.item_bytes);
-        self.block_bytes + self.held as u64 * column_bytes
+        let column_bytes = geometry.lines * geometry.item_bytes;
+        self.block_bytes + ColumnStage::memory_bytes(geometry.line_items, column_bytes, self.held)
     }
 
     /// The plan for filling every column, as its user sees it.
@@ -152,8 +157,6 @@ pub(super) struct StagedColumns<'a, T> {
     context: Context,
     plan: ColumnPlan,
     stage: ColumnStage,
-    /// For the list of columns, which grows where they come out of order.
-    lists: Vec<Reservation>,
     _memory: Reservation,
     element: PhantomData<T>,
 }
@@ -163,18 +166,19 @@ impl<'a, T: Element> StagedColumns<'a, T> {
         let geometry = &engine.geometry;
         let plan = ColumnPlan::new(engine, context.available_bytes());
         let _memory = context.reserve(plan.memory_bytes(geometry))?;
-        let stage = ColumnStage::new(geometry.lines * geometry.item_bytes, plan.held, scratch)?;
+        let stage = ColumnStage::new(
+            geometry.line_items,
+            geometry.lines * geometry.item_bytes,
+            plan.held,
+            scratch,
+        )?;
         let context = context.clone();
-        Ok(Self { engine, context, plan, stage, lists: Vec::new(), _memory, element: PhantomData })
+        Ok(Self { engine, context, plan, stage, _memory, element: PhantomData })
     }
 
     fn stage(&mut self, index: usize, column: &[T]) -> Result<()> {
         let bytes = bytemuck::must_cast_slice(column);
-        self.stage.put(index, bytes, self.engine.geometry.line_items)?;
-        let listed: u64 = self.lists.iter().map(Reservation::bytes).sum();
-        if self.stage.list_bytes() > listed + LIST_BYTES {
-            self.lists.push(self.context.reserve(LIST_BYTES.max(listed))?);
-        }
+        self.stage.put(index, bytes)?;
         self.context.advance(bytes.len() as u64)
     }
 }

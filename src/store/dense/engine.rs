@@ -115,6 +115,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Drops what was read and passed of a file that the memory does not hold: it would be gone before it is wanted
+    /// again, and finding out which pages to drop costs the system more than being told.
+    pub(super) fn passed(&self, range: Range<u64>, context: &Context) {
+        if !context.budget().is_cached(self.device.len()) {
+            self.device.release(range);
+        }
+    }
+
     /// Windows of several lines, the wanted items gathered out of each.
     fn read_scan(
         &self,
@@ -138,6 +146,9 @@ impl Engine {
                 self.device.sweep(window.bytes.clone());
             }
             self.gather_window(plan, &window, &segment, &picks, block, context)?;
+            if !plan.scattered {
+                self.passed(window.bytes.clone(), context);
+            }
             context.advance(window.bytes.end - window.bytes.start)?;
         }
         Ok(())
@@ -169,6 +180,7 @@ impl Engine {
                 self.device.read_into(window.bytes.start, bytes)?;
                 let lines = Lines { offset: 0, stride, count: window.ordinals.len() };
                 kernel::gather_cut(item_bytes, bytes, lines, picks, &mut place);
+                self.passed(window.bytes.clone(), context);
                 context.advance(bytes.len() as u64)?;
             }
         };

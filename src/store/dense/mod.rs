@@ -9,6 +9,7 @@ mod geometry;
 mod kernel;
 mod mapped;
 mod plan;
+mod tails;
 mod turn;
 mod visit;
 
@@ -24,11 +25,12 @@ use self::columns::{ColumnPlan, StagedColumns, StraightColumns};
 use self::engine::Engine;
 use self::geometry::Geometry;
 use self::kernel::BlockOrder;
+use self::tails::TailTiles;
 use super::copy::DenseTiles;
 use super::stage::Scratch;
 use super::{
-    Access, ArrayStore, Capabilities, ColumnWriter, Context, Layout, Plan, Spec, Stats, Tile,
-    TileOrder, TileWriter, check_shape,
+    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, Layout, Plan, Spec,
+    Stats, Tile, TileOrder, TileWriter, check_shape, shuffle,
 };
 use crate::array::{Element, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -348,6 +350,16 @@ impl<T: Element> ArrayStore for DenseStore<T> {
         self.engine.visit(self.order, cut, &self.scratch(), visitor, context)
     }
 
+    fn visit_rows(
+        &self,
+        rows: &[usize],
+        batch: usize,
+        visitor: &mut BatchVisitor<'_, T>,
+        context: &Context,
+    ) -> Result<()> {
+        shuffle::visit_rows(self, Some(&self.scratch()), rows, batch, visitor, context)
+    }
+
     fn column_writer<'a>(
         &'a mut self,
         context: &Context,
@@ -364,9 +376,12 @@ impl<T: Element> ArrayStore for DenseStore<T> {
 
     fn tile_writer<'a>(
         &'a mut self,
-        _context: &Context,
+        context: &Context,
     ) -> Result<Box<dyn TileWriter<Elem = T> + 'a>> {
         self.check_writable()?;
+        if TailTiles::memory_bytes(self) <= context.available_bytes() {
+            return Ok(Box::new(TailTiles::new(self, context)?));
+        }
         Ok(Box::new(DenseTiles(self)))
     }
 
@@ -392,6 +407,7 @@ impl<T: Element> ArrayStore for DenseStore<T> {
                 let cut = self.engine.plan_visit(self.is_across(*order), lends, context);
                 Ok(self.engine.describe_visit(cut, context))
             }
+            Access::Shuffle { batch } => shuffle::describe(self, *batch, context),
             Access::FillColumns if self.order == Order::Fortran => {
                 Ok(columns::describe_straight(&self.engine))
             }

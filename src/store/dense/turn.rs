@@ -24,8 +24,9 @@ const BLOCK_BYTES: u64 = 8 << 20;
 /// A tile's part of a block is at least so long, where the memory allows: it is read from the log in one go.
 const STRETCH_BYTES: u64 = 64 << 10;
 
-/// Bytes of a log that a thread reads in one call. Longer runs are read straight to where they belong.
-const CALL_BYTES: usize = 256 << 10;
+/// Bytes of a log that a thread reads in one call, where the budget allows. Longer runs are read straight to where they
+/// belong.
+const CALL_BYTES: u64 = 256 << 10;
 
 /// How many calls ahead a thread asks for what it will read.
 const CALLS_AHEAD: usize = 8;
@@ -44,6 +45,8 @@ pub(super) struct TurnPlan {
     pub held: usize,
     /// Lines that are turned at a time. The lines of a tile are a multiple of them, or all.
     block_lines: usize,
+    /// Bytes that a thread reads in a call, beside those that go straight to their place: whole runs.
+    call_bytes: usize,
 }
 
 impl TurnPlan {
@@ -57,7 +60,8 @@ impl TurnPlan {
         let wanted = STRETCH_BYTES.saturating_mul(total / available_bytes.max(1)).max(usual);
         let block_lines = (wanted.min(available_bytes / 5) / line_bytes).min(geometry.lines as u64);
         // Blocks are turned and written, or else tiles are read.
-        let calls = threads as u64 * CALL_BYTES as u64;
+        let call_bytes = CALL_BYTES.min(available_bytes / 8 / threads as u64);
+        let calls = threads as u64 * call_bytes;
         let blocks = block_memory(engine, block_lines * line_bytes).max(calls);
         let room = available_bytes.saturating_sub(blocks) / item_bytes;
         let lines = match room / (geometry.lines as u64).max(1) {
@@ -68,7 +72,10 @@ impl TurnPlan {
         let [positions, lines, block_lines] = [positions, lines, block_lines]
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         let held = if lines == geometry.lines { positions } else { 0 };
-        (block_lines > 0).then_some(Self { positions, lines, held, block_lines })
+        let run_bytes = (block_lines * geometry.item_bytes).max(1);
+        let call_bytes = call_bytes as usize / run_bytes * run_bytes;
+        let is_possible = block_lines > 0 && positions > 0;
+        is_possible.then_some(Self { positions, lines, held, block_lines, call_bytes })
     }
 
     /// What the steps move, and how many bytes read would take as long.
@@ -96,12 +103,6 @@ impl TurnPlan {
     /// Memory for blocks while the file is passed.
     fn block_memory(&self, engine: &Engine) -> u64 {
         block_memory(engine, (self.block_lines * engine.geometry.line_bytes()) as u64)
-    }
-
-    /// Bytes that a thread reads in a call, beside those that go straight to their place.
-    fn call_bytes(&self, item_bytes: usize) -> usize {
-        let run = self.block_lines * item_bytes;
-        if run >= CALL_BYTES { 0 } else { CALL_BYTES / run * run }
     }
 
     /// The plan as its user sees it.
@@ -158,7 +159,11 @@ impl<'a> TurnLog<'a> {
                 rayon::join(
                     || write_log(log, &ready, &made),
                     || match &lines {
-                        Some(lines) => turn(engine, &plan, lines, first, &mut next),
+                        Some(lines) => {
+                            let turned = turn(engine, &plan, lines, first, &mut next);
+                            engine.passed(geometry.lines_range(lines.clone()), context);
+                            turned
+                        }
                         None => Ok(()),
                     },
                 )
@@ -183,7 +188,7 @@ impl<'a> TurnLog<'a> {
         context: &Context,
     ) -> Result<()> {
         let item_bytes = self.geometry.item_bytes;
-        let call_bytes = self.plan.call_bytes(item_bytes);
+        let call_bytes = self.plan.call_bytes;
         let _memory = context.reserve((context.threads() * call_bytes) as u64)?;
         self.log.advise(Advice::Random);
         let together = (call_bytes / (self.plan.block_lines * item_bytes)).max(1);

@@ -10,9 +10,10 @@ use super::plan::{window_bytes, window_memory};
 use super::turn::{TurnLog, TurnPlan};
 use crate::array::{Element, Order, Picks};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::buffer::Buffer;
 use crate::store::stage::Scratch;
 use crate::store::{Context, Plan, Step, StepKind, Tile, Values};
-use crate::sys::{Advice, Device, DeviceKind, Pages};
+use crate::sys::{Advice, Device, DeviceKind};
 
 /// How a visit cuts the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,11 +168,12 @@ impl Engine {
                 };
                 if lends {
                     self.device.sweep(bytes.clone());
-                    self.device.with(bytes, &mut |bytes| {
+                    self.device.with(bytes.clone(), &mut |bytes| {
                         let values = bytemuck::try_cast_slice(bytes)
                             .expect("maps begin at a page and the data offset is aligned");
                         show(values)
                     })?;
+                    self.passed(bytes, context);
                 } else {
                     let run = |range: &Range<usize>| Picks::Range {
                         start: range.start,
@@ -281,26 +283,6 @@ fn check_valid<T: Element>(values: &[T], engine: &Engine) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// Elements reused from tile to tile, counted against the budget.
-struct Buffer<T> {
-    values: Pages,
-    _memory: crate::store::Reservation,
-    element: std::marker::PhantomData<T>,
-}
-
-impl<T: Element> Buffer<T> {
-    fn new(len: usize, context: &Context) -> Result<Self> {
-        let bytes = len * size_of::<T>();
-        let _memory = context.reserve(bytes as u64)?;
-        Ok(Self { values: Pages::new(bytes)?, _memory, element: std::marker::PhantomData })
-    }
-
-    fn part(&mut self, len: usize) -> &mut [T] {
-        let bytes = &mut self.values[..len * size_of::<T>()];
-        bytemuck::try_cast_slice_mut(bytes).expect("pages are aligned for any element")
-    }
 }
 
 /// `values`, which hold some positions of some lines of a matrix in `order`, as a tile.

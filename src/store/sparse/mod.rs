@@ -43,9 +43,10 @@ use self::runs::Set;
 use self::visit::Shown;
 use self::write::SparseWriter;
 use super::reader::DeviceReader;
+use super::stage::Scratch;
 use super::{
-    Access, ArrayStore, Capabilities, ColumnWriter, Compressed, Context, Layout, Plan, Spec, Stats,
-    Tile, TileOrder, TileWriter, Values, check_shape,
+    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Compressed, Context, Layout,
+    Plan, Spec, Stats, Tile, TileOrder, TileWriter, Values, check_shape, shuffle,
 };
 use crate::array::{Bits, Compression, Element, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -317,6 +318,18 @@ impl<T: Element> ArrayStore for SparseStore<T> {
         }
     }
 
+    fn visit_rows(
+        &self,
+        rows: &[usize],
+        batch: usize,
+        visitor: &mut BatchVisitor<'_, T>,
+        context: &Context,
+    ) -> Result<()> {
+        let Engine { medium, path, .. } = &self.engine;
+        let scratch = Scratch { medium: Arc::clone(medium), near: path.clone() };
+        shuffle::visit_rows(self, Some(&scratch), rows, batch, visitor, context)
+    }
+
     fn column_writer<'a>(
         &'a mut self,
         context: &Context,
@@ -338,7 +351,10 @@ impl<T: Element> ArrayStore for SparseStore<T> {
     }
 
     fn plan(&self, access: &Access, context: &Context) -> Result<Plan> {
-        self.engine.plan(access, context)
+        match access {
+            Access::Shuffle { batch } => shuffle::describe(self, *batch, context),
+            access => self.engine.plan(access, context),
+        }
     }
 }
 

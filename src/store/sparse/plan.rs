@@ -42,6 +42,7 @@ impl<W: Bits> Engine<W> {
                 let times = bytes.div_ceil(window_bytes(context)).max(1);
                 (vec![step(StepKind::Windows, times, bytes, 0)], all, window)
             }
+            Access::Shuffle { .. } => unreachable!("it is made of visits and reads"),
             Access::FillColumns => {
                 (self.fill_steps(context), all, context.available_bytes() / 4 * 3)
             }
