@@ -29,10 +29,15 @@ pub struct Budget {
 impl Budget {
     /// `requested_bytes`, but never more than ⅔ of (the memory limit set for this process − 32 MiB).
     pub fn new(requested_bytes: u64) -> Self {
-        let ceiling = sys::memory_limit_bytes()
-            .map(|limit| limit.saturating_sub(LIMIT_MARGIN_BYTES) / 3 * 2)
-            .unwrap_or(u64::MAX);
-        Self { requested_bytes, effective_bytes: requested_bytes.min(ceiling) }
+        let budget = Self { requested_bytes, effective_bytes: requested_bytes };
+        sys::memory_limit_bytes().map_or(budget, |limit| budget.within(limit))
+    }
+
+    /// The same inside a memory limit: never more than ⅔ of (`limit_bytes` − 32 MiB).
+    #[must_use]
+    pub fn within(self, limit_bytes: u64) -> Self {
+        let ceiling = limit_bytes.saturating_sub(LIMIT_MARGIN_BYTES) / 3 * 2;
+        Self { effective_bytes: self.effective_bytes.min(ceiling), ..self }
     }
 
     /// What was asked for.
