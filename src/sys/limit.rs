@@ -24,6 +24,7 @@ pub enum CgroupVersion {
 
 impl CgroupVersion {
     /// The name in records.
+    #[cfg(feature = "program")]
     pub const fn id(self) -> &'static str {
         match self {
             Self::V1 => "v1",
