@@ -79,7 +79,7 @@ def sample_problems(trial, sample, run):
             yield "a fill that does not say how long it took to be durable"
     elif resident is None:
         yield "nothing is known of what was resident"
-    elif trial["regime"] == "cold" and not resident < COLD_BELOW:
+    elif trial["regime"] != "warm" and not resident < COLD_BELOW:
         yield f"not cold: {resident} of the input was resident"
     elif trial["regime"] == "warm" and not resident > WARM_ABOVE:
         yield f"not warm: {resident} of the input was resident"

@@ -111,6 +111,66 @@ fn own_memory_stays_within_the_budget() {
     }
 }
 
+/// Data beyond a memory limit: the limit binds and every answer is right. Where no control group may be made, the
+/// records say so, and what would permit it.
+#[test]
+fn a_memory_limit_binds_or_is_said_to_be_unavailable() {
+    let folder = folder();
+    let child = Command::new(assert_cmd::cargo::cargo_bin("arraystore"))
+        .current_dir(folder.path())
+        .args(["compare", "--shape", "400000x100", "--density", "1", "--backends", "memmap,seek"])
+        .args(["--workloads", "fill-columns,scan", "--regimes", "limited:98304KiB"])
+        .args(["--samples", "1"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let id = child.id();
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(control_groups(id), [""; 0]);
+    let Line::Run(run) = &lines(folder.path())[0] else { panic!("the run comes first") };
+    let trials = trials(folder.path());
+    assert_eq!(trials.len(), 2 * 2);
+    for trial in &trials {
+        let name = format!("{} {}: {:?}", trial.backend, trial.workload, trial.reason);
+        assert_eq!(trial.regime, "limited:96MiB");
+        if run.environment.cgroup.is_none() {
+            assert_eq!((trial.status, trial.samples.len()), (Status::Unavailable, 0), "{name}");
+            let reason = trial.reason.as_deref().unwrap();
+            assert!(reason.contains("control group") && reason.contains("run it"), "{name}");
+            continue;
+        }
+        assert_eq!((trial.status, trial.samples.len()), (Status::Ok, 1), "{name}");
+        let sample = &trial.samples[0];
+        let is_fill = trial.workload == "fill-columns";
+        assert!(sample.verified && sample.limit_hits.is_some(), "{name}");
+        assert_eq!(sample.resident_before.is_some(), !is_fill, "{name}");
+        assert!(sample.resident_before.unwrap_or(0.0) < 0.01, "{name}");
+        // A map keeps what it read until the kernel takes it back.
+        assert!(trial.backend != "memmap" || sample.limit_hits > Some(0), "{name}");
+        // ⅔ of what the limit leaves, and what a trial may have beside its budget.
+        let peak = sample.peak_anonymous_bytes.unwrap();
+        assert!(peak <= ((96 - 32) / 3 * 2 + 16) << 20, "{name}: {peak} bytes");
+    }
+}
+
+/// The control groups that process `id` made and left, wherever it could make some.
+fn control_groups(id: u32) -> Vec<String> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let groups = own.lines().filter_map(|line| line.rsplit(':').next());
+    let folders = groups.flat_map(|group| {
+        let group = Path::new(group.trim_start_matches('/'));
+        let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/memory"].map(Path::new);
+        roots.map(|root| group.ancestors().map(|above| root.join(above)).collect::<Vec<_>>())
+    });
+    let left = |name: &String| name.starts_with(&format!("arraystore-{id}-"));
+    folders
+        .flatten()
+        .filter(|folder| folder.is_dir())
+        .flat_map(|it| names(&it))
+        .filter(left)
+        .collect()
+}
+
 #[test]
 fn results_are_replaced_only_when_that_is_asked_for() {
     let folder = folder();
@@ -186,7 +246,9 @@ fn choices_that_make_no_sense_get_one_line() {
     for (arguments, reason) in [
         ("--backends mmap", "not a backend"),
         ("--workloads sort", "not a workload"),
-        ("--regimes limited:160MiB", "not supported by this version"),
+        ("--regimes limited:1MiB", "1MiB is too small: a trial needs 96MiB"),
+        ("--regimes limited:", "without a size"),
+        ("--regimes warm,limited:abc", "without a size"),
         ("--regimes hot", "not a regime"),
         ("--density 2", "density 2"),
         ("--shape 0x5", "nothing to measure"),

@@ -71,7 +71,7 @@ fn the_page_names_every_field_that_is_written() {
 #[test]
 fn the_checker_finds_nothing_in_the_vector() {
     let Some((is_clean, printed)) = checked(&vector()) else { return };
-    assert!(is_clean && printed.contains("6 lines checked, 0 findings"), "{printed}");
+    assert!(is_clean && printed.contains("7 lines checked, 0 findings"), "{printed}");
 }
 
 /// The vector with the value at `pointer` of line `number` put in place of what was there, or taken out.
@@ -109,18 +109,19 @@ fn the_checker_notices_what_is_wrong() {
         (3, "/summary/low_seconds", Some(json!(9.5)), "the summary is 9.5 to"),
         (3, "/data/layout", Some(json!("csr")), "either dense, with an order, or sparse"),
         (4, "/reason", Some(json!(null)), "status failed with reason None"),
+        (7, "/samples/0/limit_hits", Some(json!(0.5)), "limit_hits is 0.5, not integer or null"),
     ] {
         let Some((is_clean, printed)) = checked(&with(number, pointer, value)) else { return };
         assert!(!is_clean && printed.contains(finding), "{finding}: {printed}");
     }
     for (text, finding) in [
         (String::new(), "holds no run"),
-        (vector().trim_end().to_owned(), "line 6: lacks its line feed"),
+        (vector().trim_end().to_owned(), "line 7: lacks its line feed"),
         (
             vector() + "{\"kind\":\"trial\",\"schema\":1,\"limit_seconds\":NaN}\n",
             "NaN is no JSON number",
         ),
-        (vector() + "{\n", "line 7: "),
+        (vector() + "{\n", "line 8: "),
     ] {
         let Some((is_clean, printed)) = checked(&text) else { return };
         assert!(!is_clean && printed.contains(finding), "{finding}: {printed}");

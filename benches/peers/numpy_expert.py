@@ -2,7 +2,8 @@
 
 Filling: columns are gathered in memory in groups, and each group is written by blocks of rows. Reading: blocks of
 rows with the kernel told of it; scattered rows announced to the kernel before the first is touched, so that all of
-them are read at once. What was tried beside it is told in docs/peers.md.
+them are read at once. Within a memory limit: columns that fill most of it, and calls instead of a map. What was tried
+beside it is told in docs/peers.md.
 """
 
 import mmap
@@ -15,6 +16,9 @@ from numpy.lib.format import open_memmap
 from trial import BATCH_ROWS, serve, sum_columns, weigh
 
 GROUP = 25
+# Within a memory limit each pass over the file is one over the disk. So much of the limit is for columns, the rest for
+# the pages of the file under way and for the program.
+LIMIT_SHARE = 0.6
 # Rows of a block that is turned: few enough for the caches, enough to make a call's overhead small beside it.
 TURNED_ROWS = 4096
 READ_ROWS = 1 << 14
@@ -28,8 +32,8 @@ class Expert:
         allocate(trial.path)
         # Half of the memory: the rest is for what NumPy makes on the way.
         fitting = trial.memory // 2 // max(1, trial.rows * trial.dtype.itemsize)
-        group = np.empty((max(1, min(GROUP, fitting, trial.cols)), trial.rows), trial.dtype)
-        with ThreadPoolExecutor(trial.threads) as pool:
+        group = np.empty((group_length(trial, min(GROUP, fitting)), trial.rows), trial.dtype)
+        with ThreadPoolExecutor(trial.threads) as pool, file_of(trial, array, os.O_RDWR) as file:
             for first in range(0, trial.cols, len(group)):
                 columns = group[: trial.cols - first]
                 for index, column in enumerate(columns, first):
@@ -37,8 +41,8 @@ class Expert:
 
                 def write(rows):
                     for start in range(rows.start, rows.stop, TURNED_ROWS):
-                        block = slice(start, min(start + TURNED_ROWS, rows.stop))
-                        array[block, first : first + len(columns)] = columns[:, block].T
+                        stop = min(start + TURNED_ROWS, rows.stop)
+                        file.put(start, first, columns[:, start:stop].T)
 
                 list(pool.map(write, parts(trial.rows, trial.threads)))
         last = columns[-1].copy() if trial.cols else np.empty(0, trial.dtype)
@@ -86,18 +90,88 @@ class Expert:
     def values(self, trial):
         array = np.load(trial.path, mmap_mode="r")
         array._mmap.madvise(mmap.MADV_SEQUENTIAL)
-        group = np.empty((min(GROUP, trial.cols), trial.rows), trial.dtype)
-        with ThreadPoolExecutor(trial.threads) as pool:
-            for first in range(0, trial.cols, GROUP):
+        group = np.empty((group_length(trial, GROUP), trial.rows), trial.dtype)
+        with ThreadPoolExecutor(trial.threads) as pool, file_of(trial, array, os.O_RDONLY) as file:
+            for first in range(0, trial.cols, len(group)):
                 columns = group[: trial.cols - first]
 
                 def read(rows):
                     for start in range(rows.start, rows.stop, TURNED_ROWS):
-                        block = slice(start, min(start + TURNED_ROWS, rows.stop))
-                        columns[:, block] = array[block, first : first + len(columns)].T
+                        stop = min(start + TURNED_ROWS, rows.stop)
+                        columns[:, start:stop] = file.take(start, stop, first, len(columns)).T
 
                 list(pool.map(read, parts(trial.rows, trial.threads)))
                 yield columns.T
+
+
+class Mapped:
+    """Blocks of a C-order array through its map."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def take(self, start, stop, first, count):
+        return self.array[start:stop, first : first + count]
+
+    def put(self, start, first, block):
+        rows, cols = block.shape
+        self.array[start : start + rows, first : first + cols] = block
+
+
+class Called:
+    """Blocks of a C-order array by reads and writes of whole rows: no page is faulted in that a limit takes back."""
+
+    def __init__(self, path, array, flags):
+        self.descriptor = os.open(path, flags)
+        self.offset, self.cols, self.dtype = array.offset, array.shape[1], array.dtype
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.descriptor)
+
+    def place(self, row):
+        return self.offset + row * self.cols * self.dtype.itemsize
+
+    def rows(self, start, stop):
+        rows = np.empty((stop - start, self.cols), self.dtype)
+        os.preadv(self.descriptor, [rows], self.place(start))
+        return rows
+
+    def take(self, start, stop, first, count):
+        return self.rows(start, stop)[:, first : first + count]
+
+    def put(self, start, first, block):
+        # Before the first group there is nothing but zeros.
+        stop = start + len(block)
+        rows = self.rows(start, stop) if first else np.zeros((len(block), self.cols), self.dtype)
+        rows[:, first : first + block.shape[1]] = block
+        os.pwrite(self.descriptor, rows, self.place(start))
+
+
+def is_tight(trial):
+    """Whether there is a memory limit, and too little left beside the columns in memory for the whole file."""
+    data = trial.rows * trial.cols * trial.dtype.itemsize
+    return trial.limit is not None and data > trial.limit * (1 - LIMIT_SHARE)
+
+
+def file_of(trial, array, flags):
+    """The way to the blocks of the mapped `array`."""
+    return Called(trial.path, array, flags) if is_tight(trial) else Mapped(array)
+
+
+def group_length(trial, usual):
+    """How many columns are held at a time: `usual`, or as many as a tight limit has room for."""
+    if is_tight(trial):
+        usual = int(trial.limit * LIMIT_SHARE) // max(1, trial.rows * trial.dtype.itemsize)
+    return max(1, min(usual, trial.cols))
 
 
 def allocate(path):

@@ -1,8 +1,8 @@
 """What every NumPy peer needs: trial protocol v1 and generated data v1.
 
 The protocol is docs/trial-protocol-v1.md, the data docs/generated-v1.md. A peer is a class with three methods,
-`fill(trial, clock)`, `extract(trial)` and `sums(trial)`, and `values(trial)` for the untimed check; `serve` does
-the rest. Needs Python 3.9 and NumPy.
+`fill(trial, clock)`, `extract(trial)` and `sums(trial)`, and `values(trial)` for the untimed check; where it also has
+`declines(trial)`, that says why it does not do a trial, or None. `serve` does the rest. Needs Python 3.9 and NumPy.
 """
 
 import json
@@ -118,6 +118,7 @@ class Trial:
         self.order = data["order"]
         self.workload, self.path = message["workload"], message["path"]
         self.memory, self.threads = message["memory"], message["threads"]
+        self.limit = message.get("limit")
         if message.get("input") is not None:
             given = np.load(message["input"], mmap_mode="r")
             self.make = lambda index, out: np.copyto(out, given[:, index])
@@ -229,9 +230,11 @@ def converse(peer, orders):
         message = json.loads(line)
         if "trial" in message:
             reason = why_not(message["trial"], orders)
+            if reason is None:
+                trial = Trial(message["trial"])
+                reason = peer.declines(trial) if hasattr(peer, "declines") else None
             if reason is not None:
                 return say({"unsupported": reason})
-            trial = Trial(message["trial"])
             say({"ready": {"version": f"NumPy {np.__version__}"}})
         elif "go" in message:
             answer = None  # the last sample's memory is not this one's
@@ -241,8 +244,10 @@ def converse(peer, orders):
             leave(answer, message["answer"])
             if message.get("values"):
                 with open(message["answer"] + ".values", "wb") as file:
+                    columns = None
                     for columns in peer.values(trial):
                         np.asfortranarray(columns).T.tofile(file)
+                    del columns  # the next sample needs its memory
             say({"answered": True})
         else:
             return

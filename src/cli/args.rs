@@ -403,7 +403,8 @@ pub(super) struct CompareArgs {
     /// Workloads [default: all but shuffle-epoch]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub workloads: Vec<String>,
-    /// Regimes [default: warm,cold]
+    /// Regimes: warm, cold, limited:SIZE (evicted, and within a memory limit of at least 96MiB; wants Linux and the
+    /// right to make control groups) [default: warm,cold]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub regimes: Vec<String>,
     /// Samples of each trial [default: 3]

@@ -85,7 +85,7 @@ fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
             true => Workload::USUAL.to_vec(),
             false => chosen(&args.workloads, &Workload::ALL)?,
         },
-        regimes: chosen(&args.regimes, &Regime::ALL)?,
+        regimes: regimes(&args.regimes)?,
         samples: args.samples.unwrap_or(if args.quick { 1 } else { 3 }),
         seed: args.seed,
         budget: context.budget(),
@@ -107,6 +107,15 @@ where
     let named: Vec<T> = names.iter().map(|name| name.trim().parse()).collect::<Result<_>>()?;
     let takes_part = |choice: &T| names.is_empty() || named.contains(choice);
     Ok(all.iter().copied().filter(takes_part).collect())
+}
+
+/// The regimes in `names`, each once, limits from small to large; the usual ones where none is given.
+fn regimes(names: &[String]) -> Result<Vec<Regime>> {
+    let mut named: Vec<Regime> =
+        names.iter().map(|name| name.trim().parse()).collect::<Result<_>>()?;
+    named.sort_unstable();
+    named.dedup();
+    Ok(if named.is_empty() { Regime::USUAL.to_vec() } else { named })
 }
 
 fn data(args: &CompareArgs, common: &Common) -> Result<Data> {
@@ -229,7 +238,21 @@ mod tests {
         let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         let found = chosen(&names("seek,memmap,seek"), &Backend::ALL).unwrap();
         assert_eq!(found, [Backend::Memmap, Backend::Seek]);
-        assert_eq!(chosen(&[], &Regime::ALL).unwrap(), Regime::ALL);
-        assert!(chosen(&names("warm,hot"), &Regime::ALL).is_err());
+        assert_eq!(chosen(&[], &Workload::ALL).unwrap(), Workload::ALL);
+        assert!(chosen(&names("scan,sort"), &Workload::ALL).is_err());
+    }
+
+    #[test]
+    fn regimes_are_chosen_in_a_fixed_order_too() {
+        let found = |names: &str| {
+            let names: Vec<_> = names.split(',').map(str::to_owned).collect();
+            let found = regimes(&names).unwrap();
+            found.iter().map(Regime::to_string).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(found("cold,warm,cold"), "warm,cold");
+        let limited = "limited:1GiB,limited:163840KiB,cold,limited:160MiB";
+        assert_eq!(found(limited), "cold,limited:160MiB,limited:1GiB");
+        assert_eq!(regimes(&[]).unwrap(), Regime::USUAL);
+        assert!(regimes(&["hot".to_owned()]).is_err());
     }
 }

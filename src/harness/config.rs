@@ -71,31 +71,57 @@ impl FromStr for Backend {
     }
 }
 
-/// What of the input is in the page cache when a sample begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What of the input is in the page cache when a sample begins, and how much of memory there is for the trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Regime {
     /// All of it.
     Warm,
     /// None of it.
     Cold,
+    /// None of it, and the process with all that it brings in is kept to a memory limit.
+    Limited {
+        /// The limit, at least [`Regime::LEAST_LIMIT_BYTES`].
+        bytes: u64,
+    },
 }
 
 impl Regime {
-    /// Every regime, in the order in which reports show them.
-    pub const ALL: [Self; 2] = [Self::Warm, Self::Cold];
+    /// Those that are compared where nothing else is said.
+    pub const USUAL: [Self; 2] = [Self::Warm, Self::Cold];
 
-    /// The name in records and on the command line.
-    pub const fn id(self) -> &'static str {
+    /// The least memory limit: below it, what a process needs to run at all is most of it.
+    pub const LEAST_LIMIT_BYTES: u64 = 96 << 20;
+
+    /// The memory limit around the trial, if there is one.
+    pub const fn limit_bytes(self) -> Option<u64> {
         match self {
-            Self::Warm => "warm",
-            Self::Cold => "cold",
+            Self::Warm | Self::Cold => None,
+            Self::Limited { bytes } => Some(bytes),
         }
     }
 }
 
+/// The name in records and on the command line.
 impl fmt::Display for Regime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id())
+        match self {
+            Self::Warm => f.write_str("warm"),
+            Self::Cold => f.write_str("cold"),
+            Self::Limited { bytes } => write!(f, "{LIMITED}{}", exact_size(*bytes)),
+        }
+    }
+}
+
+/// What the names of regimes with a memory limit begin with.
+const LIMITED: &str = "limited:";
+
+/// The largest binary unit that `bytes` are a whole number of, with that number: `160MiB`.
+fn exact_size(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = |&(power, _): &(u32, &str)| bytes > 0 && bytes.trailing_zeros() >= power;
+    match units.into_iter().find(whole) {
+        Some((power, unit)) => format!("{}{unit}", bytes >> power),
+        None => format!("{bytes}B"),
     }
 }
 
@@ -103,16 +129,30 @@ impl FromStr for Regime {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text.starts_with("limited") {
-            let reason = format!("regime '{text}' is not supported by this version");
-            return Err(Error::new(ErrorKind::Unsupported, "parse", reason)
-                .hint("use warm or cold; run the whole program inside a memory cgroup meanwhile"));
+        match (text, text.strip_prefix(LIMITED)) {
+            ("warm", _) => Ok(Self::Warm),
+            ("cold", _) => Ok(Self::Cold),
+            (_, Some(size)) => limited(size),
+            _ => {
+                let forms = "write warm, cold, or a memory limit as limited:160MiB";
+                Err(mistake(format!("'{text}' is not a regime: {forms}")))
+            }
         }
-        Self::ALL
-            .into_iter()
-            .find(|regime| regime.id() == text)
-            .ok_or_else(|| mistake(format!("'{text}' is not a regime: write one of warm, cold")))
     }
+}
+
+fn limited(size: &str) -> Result<Regime> {
+    let bytes = size.parse::<bytesize::ByteSize>().map_err(|_| {
+        let forms = "write limited:160MiB or limited:2GB";
+        mistake(format!("'{LIMITED}{size}' is a regime without a size: {forms}"))
+    })?;
+    let (bytes, least) = (bytes.as_u64(), Regime::LEAST_LIMIT_BYTES);
+    if bytes < least {
+        let least = exact_size(least);
+        let reason = format!("a memory limit of {size} is too small: a trial needs {least}");
+        return Err(mistake(reason));
+    }
+    Ok(Regime::Limited { bytes })
 }
 
 /// The matrix that is worked on.
@@ -149,7 +189,7 @@ pub struct Config {
     pub peers: Vec<Peer>,
     /// What is done.
     pub workloads: Vec<Workload>,
-    /// In which states of the page cache.
+    /// In which states of the page cache, within which memory.
     pub regimes: Vec<Regime>,
     /// Samples of each trial, at least 1.
     pub samples: u32,
@@ -260,12 +300,47 @@ mod tests {
         for backend in Backend::ALL {
             assert_eq!(backend.id().parse::<Backend>().unwrap(), backend);
         }
-        for regime in Regime::ALL {
-            assert_eq!(regime.id().parse::<Regime>().unwrap(), regime);
+        for regime in Regime::USUAL {
+            assert_eq!(regime.to_string().parse::<Regime>().unwrap(), regime);
         }
         assert!("mmap".parse::<Backend>().unwrap_err().to_string().contains("memmap, seek"));
-        let limited = "limited:96MiB".parse::<Regime>().unwrap_err();
-        assert_eq!(limited.kind(), ErrorKind::Unsupported);
-        assert!("hot".parse::<Regime>().is_err());
+        let told = "hot".parse::<Regime>().unwrap_err().to_string();
+        assert!(told.contains("warm, cold, or a memory limit"), "{told}");
+    }
+
+    #[test]
+    fn memory_limits_have_one_name_whatever_they_were_given_as() {
+        for (given, name) in [
+            ("limited:96MiB", "limited:96MiB"),
+            ("limited:163840KiB", "limited:160MiB"),
+            ("limited:167772160", "limited:160MiB"),
+            ("limited:2GiB", "limited:2GiB"),
+            ("limited:1.5GiB", "limited:1536MiB"),
+            ("limited:200MB", "limited:200000000B"),
+            ("limited:102400000", "limited:100000KiB"),
+            ("limited:1TiB", "limited:1TiB"),
+        ] {
+            let regime: Regime = given.parse().unwrap();
+            assert_eq!(regime.to_string(), name);
+            assert_eq!(name.parse::<Regime>().unwrap(), regime);
+        }
+        assert_eq!("limited:160MiB".parse::<Regime>().unwrap().limit_bytes(), Some(160 << 20));
+        assert_eq!(Regime::Cold.limit_bytes(), None);
+    }
+
+    #[test]
+    fn memory_limits_that_are_none_or_too_small_are_refused() {
+        for (given, reason) in [
+            ("limited", "not a regime"),
+            ("limited:", "without a size"),
+            ("limited:abc", "without a size"),
+            ("limited:-1MiB", "without a size"),
+            ("limited:1MiB", "a memory limit of 1MiB is too small: a trial needs 96MiB"),
+            ("limited:100663295", "too small"),
+        ] {
+            let error = given.parse::<Regime>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert!(error.to_string().contains(reason), "{given}: {error}");
+        }
     }
 }

@@ -17,6 +17,14 @@ use crate::record::{self, Status};
 use crate::store::{Cancel, Layout};
 use crate::workload::{AnswerKind, Workload};
 
+/// When a program runs that is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    AtOnce,
+    /// Not before its process has been put where it belongs.
+    Held,
+}
+
 /// One who enters, with all that the configuration says of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entrant<'a> {
@@ -81,13 +89,16 @@ impl<'a> Entrant<'a> {
         }
     }
 
-    /// Starts its process; `data` is the folder of the data files.
+    /// Starts its process, held or not; `data` is the folder of the data files.
     ///
     /// # Errors
     /// Where the program cannot be started.
-    pub(super) fn start(self, data: &Path, cancel: &Cancel) -> Result<TrialProcess> {
+    pub(super) fn start(self, start: Start, data: &Path, cancel: &Cancel) -> Result<TrialProcess> {
         let (command, folder) = self.command(data);
-        TrialProcess::start(command, folder, cancel.clone())
+        match start {
+            Start::AtOnce => TrialProcess::start(command, folder, cancel.clone()),
+            Start::Held => TrialProcess::start_held(command, folder, cancel.clone()),
+        }
     }
 
     /// What it is asked to do with the file at `path`.
@@ -105,14 +116,18 @@ impl<'a> Entrant<'a> {
         });
         let order = group.workload.order(matrix.shape, config.seed).map(WireAxis::Indices);
         let fills = group.workload.answer() == AnswerKind::File;
+        let limit = group.regime.limit_bytes();
+        // What our own programs would find out by themselves, said to all alike.
+        let budget = limit.map_or(config.budget, |limit| config.budget.within(limit));
         TrialRequest {
             data,
             backend: self.name().to_owned(),
             workload: group.workload.id().to_owned(),
-            regime: group.regime.id().to_owned(),
+            regime: group.regime.to_string(),
             path: path.to_owned(),
             seed: config.seed,
-            memory: config.budget.effective_bytes(),
+            memory: budget.effective_bytes(),
+            limit,
             threads: config.threads,
             input: matrix.columns().filter(|_| fills).map(Path::to_owned),
             rows: rows.or(order),

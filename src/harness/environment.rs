@@ -31,6 +31,7 @@ pub(super) fn environment(folder: &Path) -> Environment {
         governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         virtual_machine: virtual_machine(),
         memory_limit_bytes: sys::memory_limit_bytes(),
+        cgroup: None,
     }
 }
 

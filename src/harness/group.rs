@@ -3,15 +3,16 @@
 
 use std::path::Path;
 
-use super::Observer;
 use super::config::{Config, Contender};
-use super::entrant::Entrant;
+use super::entrant::{Entrant, Start};
 use super::folder::DataFolder;
 use super::matrix::{DataFiles, Matrix, extension};
 use super::plan::Group;
+use super::process::TrialProcess;
 use super::protocol::{Reply, Request};
 use super::results::Results;
 use super::sample::{Entry, Stop, is_fill, length, unexpected};
+use super::{Observer, regime};
 use crate::error::{Error, Result};
 use crate::measure;
 use crate::record::{self, Line, Status, Summary};
@@ -132,22 +133,29 @@ impl Runner<'_> {
             record.data.bytes_on_disk = length(&path);
             path
         };
-        let absent = |error: Error| match error.into() {
-            Stop::Trial { reason, sample, .. } => {
-                Stop::Trial { status: entrant.absent(), reason, sample }
-            }
-            stop @ Stop::Run(_) => stop,
-        };
-        let mut process = entrant.start(self.folder.path(), self.cancel).map_err(absent)?;
+        let mut process = self.process(group, entrant)?;
         let request = entrant.request(group, self.matrix, &path, record.data.clone());
         let request = Request::Trial { trial: Box::new(request) };
-        match process.ask(&request, self.silence()).map_err(absent)? {
+        match process.ask(&request, self.silence()).map_err(|error| absence(entrant, error))? {
             Reply::Ready(_) => {}
             Reply::Unsupported(reason) => return ended(Status::Unsupported, reason),
             other => return Err(unexpected(&other)),
         }
         let baseline = sys::anonymous_bytes(process.id()).ok();
         Ok(Entry { contender, layout, process, path, baseline, record: record.clone() })
+    }
+
+    /// Starts a trial's process, inside what bounds its memory where the regime does.
+    fn process(&self, group: &Group, entrant: Entrant<'_>) -> Result<TrialProcess, Stop> {
+        let start = |start| {
+            let started = entrant.start(start, self.folder.path(), self.cancel);
+            started.map_err(|error| absence(entrant, error))
+        };
+        let bounds = regime::control_group(group.regime).map_err(Stop::unavailable)?;
+        let Some(bounds) = bounds else { return start(Start::AtOnce) };
+        let mut process = start(Start::Held)?;
+        process.enter(bounds).map_err(|error| Stop::unavailable(regime::with_advice(&error)))?;
+        Ok(process)
     }
 
     /// The record of a trial that has not begun.
@@ -157,7 +165,7 @@ impl Runner<'_> {
             backend: entrant.name().to_owned(),
             peer: entrant.version(self.peers),
             workload: group.workload.id().to_owned(),
-            regime: group.regime.id().to_owned(),
+            regime: group.regime.to_string(),
             data: self.matrix.record(entrant.layout()),
             status: Status::Ok,
             reason: None,
@@ -192,5 +200,15 @@ impl Runner<'_> {
             .filter(|folder| *folder != Path::new("") && *folder != Path::new("/"))
             .map(|folder| format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR))
             .fold(reason.to_owned(), |reason, folder| reason.replace(&folder, ""))
+    }
+}
+
+/// Why a trial does not begin whose program cannot be started or does not get ready.
+fn absence(entrant: Entrant<'_>, error: Error) -> Stop {
+    match error.into() {
+        Stop::Trial { reason, sample, .. } => {
+            Stop::Trial { status: entrant.absent(), reason, sample }
+        }
+        stop @ Stop::Run(_) => stop,
     }
 }

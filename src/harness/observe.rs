@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::config::{Backend, Contender};
+use super::process::TrialProcess;
 use super::protocol::Done;
 use crate::measure::PeakSampler;
 use crate::record::Sample;
@@ -22,10 +23,10 @@ const TELLING_BYTES: u64 = 1 << 20;
 /// A sample that is being taken.
 #[derive(Debug)]
 pub(super) struct Observation<'a> {
-    pid: u32,
     folder: &'a Path,
     counters: Option<ProcessCounters>,
     written: Option<u64>,
+    limit_hits: Option<u64>,
     sampler: PeakSampler,
     begun: Instant,
 }
@@ -35,32 +36,38 @@ pub(super) struct Observation<'a> {
 pub(super) struct Observed {
     counters: Option<ProcessCounters>,
     written: Option<u64>,
+    limit_hits: Option<u64>,
     peak: Option<u64>,
     elapsed: Duration,
 }
 
 impl<'a> Observation<'a> {
-    /// Begins to watch process `pid` and the device below `folder`.
-    pub(super) fn begin(pid: u32, folder: &'a Path) -> Self {
+    /// Begins to watch `process` and the device below `folder`.
+    pub(super) fn begin(process: &TrialProcess, folder: &'a Path) -> Self {
+        let pid = process.id();
         let sampler = PeakSampler::start(LOOKING, move || sys::anonymous_bytes(pid).ok());
         Self {
             written: sys::device_written_bytes(folder),
             counters: ProcessCounters::of(pid).ok(),
+            limit_hits: process.limit_hits(),
             sampler,
-            pid,
             folder,
             begun: Instant::now(),
         }
     }
 
-    /// Ends it; the process still lives, or nothing of it is known.
-    pub(super) fn end(self) -> Observed {
+    /// Ends it; `process`, the same, still lives, or nothing of it is known.
+    pub(super) fn end(self, process: &TrialProcess) -> Observed {
         let elapsed = self.begun.elapsed();
-        let after = ProcessCounters::of(self.pid).ok();
+        let after = ProcessCounters::of(process.id()).ok();
+        let difference = |after: Option<u64>, before: Option<u64>| {
+            after.zip(before).map(|(after, before)| after.saturating_sub(before))
+        };
         let written = sys::device_written_bytes(self.folder);
         Observed {
             counters: after.zip(self.counters).map(|(after, before)| after.since(&before)),
-            written: written.zip(self.written).map(|(after, before)| after.saturating_sub(before)),
+            written: difference(written, self.written),
+            limit_hits: difference(process.limit_hits(), self.limit_hits),
             peak: self.sampler.finish(),
             elapsed,
         }
@@ -103,6 +110,7 @@ impl Observed {
             digest: None,
             verified: false,
             verified_through: None,
+            limit_hits: self.limit_hits,
         })
     }
 
@@ -171,6 +179,7 @@ mod tests {
                 ..ProcessCounters::default()
             }),
             written: Some(3),
+            limit_hits: Some(9),
             peak: Some(100),
             elapsed: Duration::from_secs_f64(elapsed),
         }
@@ -187,6 +196,7 @@ mod tests {
         assert!((sample.user_seconds.unwrap() - 0.4).abs() < 1e-9);
         assert_eq!(sample.peak_anonymous_bytes, Some(60));
         assert_eq!((sample.read_bytes, sample.device_bytes_written), (Some(5), Some(3)));
+        assert_eq!(sample.limit_hits, Some(9));
         assert!(!sample.verified);
     }
 

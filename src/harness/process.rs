@@ -4,7 +4,7 @@
 //! what the answers mean.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::protocol::{self, Reply, Request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Cancel;
+use crate::sys::MemoryGroup;
 
 /// What of the standard error stream is kept: its end.
 const KEPT_STDERR_BYTES: usize = 4096;
@@ -25,6 +26,9 @@ const HEARING: Duration = Duration::from_millis(50);
 /// How long a program that was told to end may take to do so.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// A shell that becomes the program once it has read a line: until then nothing of the program has run.
+const GATE: [&str; 4] = ["/bin/sh", "-c", r#"read -r go && exec "$@""#, "sh"];
+
 /// A running trial program. Killed when dropped.
 #[derive(Debug)]
 pub(super) struct TrialProcess {
@@ -33,6 +37,8 @@ pub(super) struct TrialProcess {
     lines: Receiver<Said>,
     stderr: Arc<Mutex<Vec<u8>>>,
     cancel: Cancel,
+    /// What bounds its memory. The process has ended by when this is dropped.
+    group: Option<MemoryGroup>,
 }
 
 /// What came from the program's standard output.
@@ -69,7 +75,35 @@ impl TrialProcess {
             let kept = Arc::clone(&stderr);
             thread::spawn(move || keep_end(stream, &kept));
         }
-        Ok(Self { stdin: child.stdin.take(), child, lines, stderr, cancel })
+        Ok(Self { stdin: child.stdin.take(), child, lines, stderr, cancel, group: None })
+    }
+
+    /// Starts `command` as [`TrialProcess::start`] does, but held: it runs once [`TrialProcess::enter`] lets it.
+    ///
+    /// # Errors
+    /// Where not even the shell that holds it can be started; whether the program can shows in its first reply.
+    pub(super) fn start_held(command: &[OsString], folder: &Path, cancel: Cancel) -> Result<Self> {
+        let gate = GATE.into_iter().map(OsString::from);
+        let gated: Vec<_> = gate.chain(command.iter().cloned()).collect();
+        Self::start(&gated, folder, cancel)
+    }
+
+    /// Puts a process that is held into `group` and lets it run: nothing that the program takes is charged elsewhere.
+    ///
+    /// # Errors
+    /// Where it may not be put there.
+    pub(super) fn enter(&mut self, group: MemoryGroup) -> Result<()> {
+        group.add(self.id())?;
+        self.group = Some(group);
+        match self.stdin.as_mut().map(|stdin| stdin.write_all(b"\n")) {
+            Some(Ok(())) => Ok(()),
+            _ => Err(self.ended()),
+        }
+    }
+
+    /// How often the limit of its group was reached; none without one, or where that is not known.
+    pub(super) fn limit_hits(&self) -> Option<u64> {
+        self.group.as_ref()?.limit_hits()
     }
 
     /// The process's id.
@@ -154,8 +188,11 @@ impl TrialProcess {
         let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&kept);
         let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        let how =
+        let mut how =
             status.map_or_else(|| "closed its output".to_owned(), |status| status.to_string());
+        if self.group.as_ref().and_then(MemoryGroup::kills).is_some_and(|kills| kills > 0) {
+            how.push_str(", for want of memory within the limit");
+        }
         failed(match last {
             Some(last) => format!("ended early ({how}): {last}"),
             None => format!("ended early ({how})"),
@@ -279,6 +316,32 @@ mod tests {
         drop(process);
         #[cfg(target_os = "linux")]
         assert!(!std::path::Path::new(&format!("/proc/{id}/task")).exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_program_that_is_held_runs_in_its_group_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "cat /proc/self/cgroup > groups; read line; echo words >&2; exit 3";
+        let held = |command: &[&str]| {
+            let command: Vec<_> = command.iter().map(OsString::from).collect();
+            TrialProcess::start_held(&command, folder.path(), Cancel::default()).unwrap()
+        };
+        let mut process = held(&["sh", "-c", script]);
+        thread::sleep(SOON);
+        assert!(!folder.path().join("groups").exists());
+        let Ok(group) = MemoryGroup::create(96 << 20) else { return };
+        process.enter(group).unwrap();
+        assert_eq!(process.limit_hits(), Some(0));
+        let told = process.ask(&Request::Go { go: 1 }, PATIENCE).unwrap_err().to_string();
+        assert!(told.contains("(exit status: 3): words"), "{told}");
+        let groups = std::fs::read_to_string(folder.path().join("groups")).unwrap();
+        assert!(groups.contains(&format!("/arraystore-{}-", std::process::id())), "{groups}");
+
+        let mut process = held(&["/nonexistent/peer"]);
+        process.enter(MemoryGroup::create(96 << 20).unwrap()).unwrap();
+        let told = process.ask(&Request::Go { go: 1 }, PATIENCE).unwrap_err().to_string();
+        assert!(told.contains("/nonexistent/peer") && told.contains("not found"), "{told}");
     }
 
     #[test]

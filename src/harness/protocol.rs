@@ -48,6 +48,9 @@ pub(super) struct TrialRequest {
     pub seed: u64,
     /// Bytes that it may take for its own buffers.
     pub memory: u64,
+    /// Bytes that the whole process may take, the page cache that it fills included; null where nothing bounds it.
+    #[serde(default)]
+    pub limit: Option<u64>,
     pub threads: usize,
     /// A Fortran-order `.npy` whose columns are the values to fill with; null where they are generated.
     pub input: Option<PathBuf>,

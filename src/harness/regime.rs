@@ -1,10 +1,12 @@
-//! Regimes: what of a file is in the page cache before a sample, brought about and proved page by page.
+//! Regimes: what of a file is in the page cache before a sample, brought about and proved page by page; and the
+//! control group that bounds a trial's memory.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::config::Regime;
-use crate::sys::{self, Residency};
+use crate::error::Error;
+use crate::sys::{self, MemoryGroup, Residency};
 
 /// More of a warm file than this is resident.
 const WARM_SHARE: f64 = 0.99;
@@ -14,6 +16,22 @@ const COLD_SHARE: f64 = 0.01;
 
 /// How often it is tried: pages that the kernel holds in lists of its own for a moment stay once.
 const ATTEMPTS: usize = 4;
+
+/// The control group that `regime` keeps a trial in; none where it bounds no memory.
+///
+/// # Errors
+/// Why there is none, and what would permit it, in one line.
+pub(super) fn control_group(regime: Regime) -> Result<Option<MemoryGroup>, String> {
+    regime.limit_bytes().map(MemoryGroup::create).transpose().map_err(|error| with_advice(&error))
+}
+
+/// An error and what may help, in one line.
+pub(super) fn with_advice(error: &Error) -> String {
+    match error.advice() {
+        Some(advice) => format!("{error}; {advice}"),
+        None => error.to_string(),
+    }
+}
 
 /// Brings the file at `path` into the state that `regime` asks for, and proves it: the share of it that is
 /// resident.
@@ -30,7 +48,7 @@ pub(super) fn establish(regime: Regime, path: &Path) -> Result<f64, String> {
         share = state.share();
         let holds = match regime {
             Regime::Warm => share > WARM_SHARE,
-            Regime::Cold => share < COLD_SHARE,
+            Regime::Cold | Regime::Limited { .. } => share < COLD_SHARE,
         };
         if holds {
             return Ok(share);
@@ -39,7 +57,7 @@ pub(super) fn establish(regime: Regime, path: &Path) -> Result<f64, String> {
     let percent = share * 100.0;
     Err(match regime {
         Regime::Warm => format!("only {percent:.1} % of the file stays in the page cache"),
-        Regime::Cold => {
+        Regime::Cold | Regime::Limited { .. } => {
             format!("{percent:.1} % of the file stays in the page cache after eviction")
         }
     })
@@ -48,7 +66,8 @@ pub(super) fn establish(regime: Regime, path: &Path) -> Result<f64, String> {
 fn bring_about(regime: Regime, path: &Path) -> crate::Result<Residency> {
     match regime {
         Regime::Warm => sys::make_resident(path)?,
-        Regime::Cold => sys::evict(path)?,
+        // Pages that stayed would be charged to whoever brought them in: they would escape a limit.
+        Regime::Cold | Regime::Limited { .. } => sys::evict(path)?,
     }
     sys::residency(path)
 }
@@ -66,6 +85,19 @@ mod tests {
         for _ in 0..3 {
             assert!(establish(Regime::Cold, &path).unwrap() < 0.01);
             assert!(establish(Regime::Warm, &path).unwrap() > 0.99);
+            let limited = Regime::Limited { bytes: Regime::LEAST_LIMIT_BYTES };
+            assert!(establish(limited, &path).unwrap() < 0.01);
+        }
+    }
+
+    #[test]
+    fn only_a_limit_needs_a_control_group_and_why_there_is_none_is_said() {
+        for regime in Regime::USUAL {
+            assert!(control_group(regime).unwrap().is_none());
+        }
+        match control_group(Regime::Limited { bytes: Regime::LEAST_LIMIT_BYTES }) {
+            Ok(group) => assert!(group.is_some()),
+            Err(why) => assert!(why.contains("control group") && why.contains("run it"), "{why}"),
         }
     }
 

@@ -11,9 +11,9 @@ use super::matrix::{DataFiles, Matrix};
 use super::plan::{Part, Plan};
 use super::results::{self, Results};
 use super::space::{self, Extent};
-use super::{Observer, Peer};
+use super::{Observer, Peer, regime};
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{self, Line, Run};
+use crate::record::{self, Environment, Line, Run};
 use crate::store::{Cancel, Context};
 use crate::workload::{AnswerKind, Workload};
 
@@ -133,9 +133,16 @@ fn header(config: &Config, folder: &DataFolder) -> Run {
         memory_requested_bytes: config.budget.requested_bytes(),
         memory_effective_bytes: config.budget.effective_bytes(),
         threads: config.threads,
-        environment: environment(folder.path()),
+        environment: Environment { cgroup: cgroup(config), ..environment(folder.path()) },
         limits: None,
     }
+}
+
+/// The version of the control groups that trials are put into; none where no regime needs them, or none can be made.
+fn cgroup(config: &Config) -> Option<String> {
+    let limited = config.regimes.iter().find(|regime| regime.limit_bytes().is_some())?;
+    let group = regime::control_group(*limited).ok()??;
+    Some(group.version().id().to_owned())
 }
 
 /// The folder itself or, where it is still to be made, the one that it will be made in.

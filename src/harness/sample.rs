@@ -53,6 +53,11 @@ impl Stop {
     pub(super) fn failed(reason: impl Into<String>) -> Self {
         Self::Trial { status: Status::Failed, reason: reason.into(), sample: None }
     }
+
+    /// The regime could not be brought about.
+    pub(super) fn unavailable(reason: String) -> Self {
+        Self::Trial { status: Status::Unavailable, reason, sample: None }
+    }
 }
 
 /// What goes wrong in a trial is the trial's failure; a wish to stop is not.
@@ -76,9 +81,9 @@ impl Runner<'_> {
     ) -> Result<Sample, Stop> {
         let resident_before = self.prepare(group, entry)?;
         let (go, silence) = (round as u32 + 1, self.silence());
-        let observation = Observation::begin(entry.process.id(), self.folder.path());
+        let observation = Observation::begin(&entry.process, self.folder.path());
         let reply = entry.process.ask(&Request::Go { go }, silence);
-        let observed = observation.end();
+        let observed = observation.end(&entry.process);
         let done = match reply? {
             Reply::Done(done) => done,
             other => return Err(unexpected(&other)),
@@ -124,11 +129,7 @@ impl Runner<'_> {
     fn prepare(&self, group: &Group, entry: &Entry) -> Result<Option<f64>, Stop> {
         if !is_fill(group.workload) {
             let share = regime::establish(group.regime, &entry.path);
-            return share.map(Some).map_err(|reason| Stop::Trial {
-                status: Status::Unavailable,
-                reason,
-                sample: None,
-            });
+            return share.map(Some).map_err(Stop::unavailable);
         }
         folder::remove(&entry.path)?;
         if let Some(columns) = self.matrix.columns() {

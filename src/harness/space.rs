@@ -41,12 +41,13 @@ impl Extent {
     }
 }
 
-/// Bytes that the files of a run over `extent` take at most at any moment: a file in each layout, and beside
-/// them what the hungriest step needs, be it the scratch file of a fill or all values as an answer.
+/// Bytes that the files of a run over `extent` take at most at any moment, whatever memory a trial has: a file in each
+/// layout, and beside them what the hungriest step needs, be it a fill or all values as an answer.
 pub(super) fn needed_bytes(config: &Config, extent: Extent) -> u64 {
     let layouts = config.layouts();
     let files = layouts.iter().map(|&layout| extent.file_bytes(layout));
-    let scratch = files.clone().max().unwrap_or(0);
+    let fill = |&layout: &Layout| fill_bytes(config, extent, layout);
+    let scratch = layouts.iter().map(fill).max().unwrap_or(0);
     let visits = config.workloads.iter().any(|workload| workload.answer() == AnswerKind::Sums);
     let values = if visits { extent.dense_bytes() } else { 0 };
     let prepared = if matches!(config.data, Data::Input { .. }) { extent.dense_bytes() } else { 0 };
@@ -54,6 +55,16 @@ pub(super) fn needed_bytes(config: &Config, extent: Extent) -> u64 {
         .into_iter()
         .chain(files)
         .fold(0, u64::saturating_add)
+}
+
+/// Bytes beside a file in each layout while one is filled in `layout`: its scratch file and, where somebody else may
+/// have left the file that extracts read, the one in the making.
+fn fill_bytes(config: &Config, extent: Extent, layout: Layout) -> u64 {
+    let contenders = config.contenders().into_iter();
+    let is_shared = contenders.filter(|&it| config.layout(it) == layout).nth(1).is_some();
+    let fills = config.workloads.iter().any(|workload| workload.answer() == AnswerKind::File);
+    let files = if is_shared && fills { 2 } else { 1 };
+    extent.file_bytes(layout).saturating_mul(files)
 }
 
 /// Refuses a run that needs more than the file system of `folder` has.
@@ -92,6 +103,20 @@ mod tests {
         assert!((2_000_000_000..3_000_000_000).contains(&bytes), "{bytes}");
         let sparse = needed_bytes(&config, Extent { density: 0.01, ..recipe });
         assert!(sparse < bytes / 2, "{sparse}");
+    }
+
+    #[test]
+    fn a_file_that_is_left_for_extracts_counts_beside_the_next_in_the_making() {
+        let dense = Extent { shape: Shape::new(1000, 1000), dtype: DType::F32, density: 1.0 };
+        let files = |config: &Config| (needed_bytes(config, dense) - OVERHEAD_BYTES) / 4_000_000;
+        // memmap and seek share a layout: one file is kept, another filled, columns wait in a scratch file.
+        let mut config = config();
+        assert_eq!(files(&config), 3);
+        config.workloads = vec![crate::workload::Workload::Scan];
+        assert_eq!(files(&config), 2);
+        config.workloads = vec![crate::workload::Workload::FillColumns];
+        config.backends = vec![Backend::Seek];
+        assert_eq!(files(&config), 2);
     }
 
     #[test]

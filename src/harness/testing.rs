@@ -9,7 +9,7 @@ use crate::store::Budget;
 use crate::sys::Existing;
 use crate::workload::Workload;
 
-/// Two backends, all workloads and regimes, two densities, three samples.
+/// Two backends, all workloads, the usual regimes, two densities, three samples.
 pub(super) fn config() -> Config {
     Config {
         data: Data::Generated {
@@ -21,7 +21,7 @@ pub(super) fn config() -> Config {
         backends: vec![Backend::Memmap, Backend::Seek],
         peers: Vec::new(),
         workloads: Workload::USUAL.to_vec(),
-        regimes: Regime::ALL.to_vec(),
+        regimes: Regime::USUAL.to_vec(),
         samples: 3,
         seed: 7,
         budget: Budget::default(),

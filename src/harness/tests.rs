@@ -216,11 +216,36 @@ fn peers_that_cannot_take_part_are_unavailable_and_others_go_on() {
     assert_eq!(found("other").0, Status::Unsupported);
 }
 
+/// Where no control group may be made, it is said what would permit it.
+#[test]
+fn a_program_that_exceeds_its_memory_limit_is_recorded_for_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"read line; s=0123456789abcdef; while :; do s=$s$s; done"#;
+    let mut config = small(script, Workload::FillColumns, 0.0, folder.path());
+    config.regimes = vec![Regime::Limited { bytes: Regime::LEAST_LIMIT_BYTES }];
+    config.silence = Some(Duration::from_secs(60));
+    let outcome = run(&config, &Cancel::default(), &mut Deaf).unwrap();
+    let Line::Run(header) = &outcome.lines[0] else { panic!("{outcome:?}") };
+    let [trial] = trials(&outcome)[..] else { panic!("{outcome:?}") };
+    assert_eq!((&*trial.regime, trial.samples.len()), ("limited:96MiB", 0));
+    let reason = trial.reason.as_deref().unwrap();
+    match (&header.environment.cgroup, trial.status) {
+        (Some(_), Status::Failed) => {
+            assert!(reason.contains("for want of memory within the limit"), "{reason}");
+        }
+        (None, Status::Unavailable) => {
+            assert!(reason.contains("control group") && reason.contains("run it"), "{reason}");
+        }
+        (group, status) => panic!("{group:?} {status:?} {reason}"),
+    }
+    only_results_stay(folder.path(), 2);
+}
+
 #[test]
 fn a_stop_keeps_what_is_done_and_removes_the_data() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = small(&zeros(1200), Workload::ExtractColumn, 0.0, folder.path());
-    config.regimes = Regime::ALL.to_vec();
+    config.regimes = Regime::USUAL.to_vec();
     let cancel = Cancel::default();
     let mut stopper = Stopper { cancel: cancel.clone(), after: 3, planned: 0, passed: 0 };
     let outcome = run(&config, &cancel, &mut stopper).unwrap();

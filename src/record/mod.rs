@@ -77,6 +77,9 @@ pub struct Environment {
     pub virtual_machine: Option<bool>,
     /// Memory limit set for this process by a cgroup.
     pub memory_limit_bytes: Option<u64>,
+    /// Version of the control groups that `limited` regimes were made by: `v1`, `v2`; left out where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<String>,
 }
 
 /// What the machine can do on the data's file system.
@@ -199,6 +202,9 @@ pub struct Sample {
     pub verified: bool,
     /// By which backend or device a fill was read back.
     pub verified_through: Option<String>,
+    /// How often the memory limit of a `limited` regime was reached; left out in other regimes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_hits: Option<u64>,
 }
 
 /// Samples summed up.

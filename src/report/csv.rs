@@ -5,7 +5,7 @@
 use super::model::{Model, RunOf};
 use crate::record::{Run, Sample, Status, Trial};
 
-const HEADER: [&str; 42] = [
+const HEADER: [&str; 43] = [
     "run",
     "started",
     "version",
@@ -48,6 +48,7 @@ const HEADER: [&str; 42] = [
     "digest",
     "verified",
     "verified_through",
+    "limit_hits",
 ];
 
 pub(super) fn render(model: &Model<'_>) -> String {
@@ -111,7 +112,7 @@ fn trial_values(trial: &Trial) -> [String; 16] {
     ]
 }
 
-fn sample_values(sample: Option<(usize, &Sample)>) -> [String; 19] {
+fn sample_values(sample: Option<(usize, &Sample)>) -> [String; 20] {
     let Some((number, sample)) = sample else { return Default::default() };
     [
         number.to_string(),
@@ -133,6 +134,7 @@ fn sample_values(sample: Option<(usize, &Sample)>) -> [String; 19] {
         text(&sample.digest),
         sample.verified.to_string(),
         text(&sample.verified_through),
+        value(sample.limit_hits),
     ]
 }
 

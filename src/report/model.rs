@@ -102,11 +102,25 @@ type ColumnKey<'a> = (usize, Rank<'a>, Option<&'a str>);
 /// Known names in their own order, then others by the alphabet.
 type Rank<'a> = (usize, &'a str);
 
+/// Which regime, as a sort key: known ones, then memory limits from small to large, then others by the alphabet.
+type RegimeRank<'a> = (usize, u64, &'a str);
+
 /// Which row, as a sort key: regime, workload.
-type RowKey<'a> = (Rank<'a>, Rank<'a>);
+type RowKey<'a> = (RegimeRank<'a>, Rank<'a>);
 
 fn rank<'a>(name: &'a str, known: &[&str]) -> Rank<'a> {
     (known.iter().position(|known| *known == name).unwrap_or(known.len()), name)
+}
+
+fn regime_rank(name: &str) -> RegimeRank<'_> {
+    let (place, name) = rank(name, &REGIMES);
+    let limit = memory_limit(name).and_then(|size| size.parse::<bytesize::ByteSize>().ok());
+    (place, limit.map_or(u64::MAX, |limit| limit.as_u64()), name)
+}
+
+/// The memory limit of a regime that has one: `160MiB` of `limited:160MiB`.
+pub(super) fn memory_limit(regime: &str) -> Option<&str> {
+    regime.strip_prefix("limited:")
 }
 
 fn set_key(data: &Data) -> SetKey<'_> {
@@ -169,12 +183,12 @@ impl<'a> DataSet<'a> {
             let column = columns.entry(key).or_insert(Column { label, bytes_on_disk: None });
             column.bytes_on_disk = column.bytes_on_disk.max(trial.data.bytes_on_disk);
             // A trial made again in a run that was taken up again stands for the one before.
-            let row = (rank(&trial.regime, &REGIMES), rank(&trial.workload, &WORKLOADS));
+            let row = (regime_rank(&trial.regime), rank(&trial.workload, &WORKLOADS));
             rows.entry(row).or_default().insert(key, trial);
         }
         let rows = rows.into_iter().map(|((regime, workload), found)| {
             let trials = columns.keys().map(|column| found.get(column).copied());
-            Row { regime: regime.1, workload: workload.1, cells: cells(trials.collect()) }
+            Row { regime: regime.2, workload: workload.1, cells: cells(trials.collect()) }
         });
         let rows = rows.collect();
         let order = orders.first().copied().filter(|_| orders.len() == 1);

@@ -138,6 +138,52 @@ fn lines() -> Vec<Line> {
     std::iter::once(run()).chain(trials.map(|trial| Line::Trial(Box::new(trial)))).collect()
 }
 
+/// A run within memory limits, one of which cannot be made, beside a cold one.
+fn limited_lines() -> Vec<Line> {
+    let Line::Run(mut run) = run() else { unreachable!() };
+    run.environment.cgroup = Some("v1".to_owned());
+    let within = |backend: &str, workload: &str, regime: &str, median: f64, hits: u64| {
+        let mut trial = trial(backend, workload, regime, 1.0, median);
+        for sample in &mut trial.samples {
+            sample.resident_before = sample.resident_before.map(|_| 0.0);
+            sample.limit_hits = Some(hits);
+        }
+        trial
+    };
+    let wide = trial("memmap", "scan", "limited:1GiB", 1.0, 1.0);
+    let trials = [
+        undone(wide, Status::Unavailable, "no control group may be made here; run it as root"),
+        within("memmap", "fill-columns", "limited:160MiB", 1.4, 2345),
+        within("seek", "fill-columns", "limited:160MiB", 1.2, 0),
+        within("memmap", "scan", "limited:160MiB", 0.2, 120),
+        within("seek", "scan", "limited:160MiB", 0.3, 130),
+        trial("memmap", "scan", "cold", 1.0, 0.2),
+        trial("seek", "scan", "cold", 1.0, 0.3),
+    ];
+    let trials = trials.map(|trial| Line::Trial(Box::new(trial)));
+    std::iter::once(Line::Run(run)).chain(trials).collect()
+}
+
+#[test]
+fn memory_limits_are_regimes_beside_the_others() {
+    let lines = limited_lines();
+    let report = Report::of(&lines);
+    insta::assert_snapshot!(format!(
+        "{}\n{}",
+        report.terminal(100, Style::Plain),
+        report.verdict().join("\n")
+    ));
+    let markdown = report.markdown();
+    let regimes = ["**cold**", "**limited:160MiB**", "**limited:1GiB**"];
+    let places = regimes.map(|regime| markdown.find(regime).unwrap());
+    assert!(places.is_sorted(), "{markdown}");
+    assert!(markdown.contains("The limit was reached in 9 of 12 samples."), "{markdown}");
+    assert!(markdown.contains("| control groups | v1 |"), "{markdown}");
+    let csv = report.csv();
+    let hits = |row: &&str| row.contains("limited:160MiB") && row.ends_with(",2345");
+    assert_eq!(csv.lines().filter(hits).count(), 3, "{csv}");
+}
+
 fn widest(text: &str) -> usize {
     text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
 }

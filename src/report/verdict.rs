@@ -3,7 +3,7 @@
 //! A difference is claimed only where the intervals of the two medians do not overlap; else the two
 //! are level, within noise. What failed or was not verified is said too, and counts for nothing.
 
-use super::model::{DataSet, Model, Row, Standing, undone};
+use super::model::{DataSet, Model, Row, Standing, memory_limit, undone};
 use super::number::{self, geometric_mean, listed, plural};
 use crate::record::Status;
 
@@ -70,12 +70,15 @@ fn wins(set: &DataSet<'_>, regime: &str, name: &str) -> Option<String> {
     for (index, (column, workloads)) in won.iter().enumerate() {
         let (label, many) = (label(column), workloads.len());
         clauses.push(match index {
-            0 => format!("{label} wins {many} of {} {regime}", plural(rows.len(), "workload")),
+            0 => {
+                let workloads = plural(rows.len(), "workload");
+                format!("{label} wins {many} of {workloads} {}", in_words(regime))
+            }
             _ => format!("{label} wins {}", listed(workloads)),
         });
     }
     if won.is_empty() {
-        clauses.push(format!("none wins a workload {regime}"));
+        clauses.push(format!("none wins a workload {}", in_words(regime)));
     }
     for (columns, workloads) in &level {
         let labels: Vec<_> = columns.iter().map(label).collect();
@@ -131,7 +134,21 @@ fn headline(set: &DataSet<'_>, row: &Row<'_>) -> Option<String> {
     parts.extend(slower.filter_map(|(column, timed)| {
         Some(format!("{} faster than {}", number::ratio(timed.ratio?), label(*column)))
     }));
-    Some(format!("{} {} {} ({})", label(best), verb(row.workload), listed(&parts), row.regime))
+    Some(format!(
+        "{} {} {} ({})",
+        label(best),
+        verb(row.workload),
+        listed(&parts),
+        in_words(row.regime)
+    ))
+}
+
+/// The regime as a sentence has it: `warm`, `limited to 160MiB`.
+fn in_words(regime: &str) -> String {
+    match memory_limit(regime) {
+        Some(size) => format!("limited to {size}"),
+        None => regime.to_owned(),
+    }
 }
 
 fn verb(workload: &str) -> String {

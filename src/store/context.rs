@@ -30,15 +30,19 @@ pub struct Budget {
 impl Budget {
     /// `requested_bytes`, but never more than ⅔ of (the memory limit set for this process − 32 MiB).
     pub fn new(requested_bytes: u64) -> Self {
-        let limit = sys::memory_limit_bytes().unwrap_or(u64::MAX);
-        let ceiling = match limit {
-            u64::MAX => limit,
-            limit => limit.saturating_sub(LIMIT_MARGIN_BYTES) / 3 * 2,
-        };
-        let effective_bytes = requested_bytes.min(ceiling);
-        let memory = limit.min(sys::free_memory_bytes().unwrap_or(u64::MAX));
-        let cache_bytes = memory.saturating_sub(effective_bytes);
-        Self { requested_bytes, effective_bytes, cache_bytes }
+        let free = sys::free_memory_bytes().unwrap_or(u64::MAX);
+        let cache_bytes = free.saturating_sub(requested_bytes);
+        let budget = Self { requested_bytes, effective_bytes: requested_bytes, cache_bytes };
+        sys::memory_limit_bytes().map_or(budget, |limit| budget.within(limit))
+    }
+
+    /// The same inside a memory limit: never more than ⅔ of (`limit_bytes` − 32 MiB).
+    #[must_use]
+    pub fn within(self, limit_bytes: u64) -> Self {
+        let ceiling = limit_bytes.saturating_sub(LIMIT_MARGIN_BYTES) / 3 * 2;
+        let effective_bytes = self.effective_bytes.min(ceiling);
+        let cache_bytes = self.cache_bytes.min(limit_bytes.saturating_sub(effective_bytes));
+        Self { effective_bytes, cache_bytes, ..self }
     }
 
     /// The same, where the system has so much memory for pages of files. [`Budget::new`] takes what the system says.

@@ -1,9 +1,16 @@
-//! How much memory there is: the limit that a control group sets for this process, and what the machine has free.
+//! How much memory there is: what the machine has free, and the limit that control groups set for this process, where
+//! it is among them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The groups that every process is in, itself included.
+pub(super) const OWN_GROUPS: &str = "/proc/self/cgroup";
 
 /// Memory that the machine can give without swapping, in bytes, as the kernel estimates it; none where it does not.
 #[cfg(target_os = "linux")]
 pub fn free_memory_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
@@ -16,57 +23,100 @@ pub fn free_memory_bytes() -> Option<u64> {
 
 /// The memory limit set for this process by a control group, in bytes: the smallest along its way to the root.
 /// None where there is none or it is not known.
-#[cfg(target_os = "linux")]
 pub fn memory_limit_bytes() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let read = |file: &std::path::Path| std::fs::read_to_string(file).ok();
-    smallest(files(&groups).iter().filter_map(|file| read(file)))
+    let groups = fs::read_to_string(OWN_GROUPS).ok()?;
+    smallest(limit_files(&groups).filter_map(|file| fs::read_to_string(file).ok()))
 }
 
-/// The memory limit set for this process by a control group, in bytes.
-#[cfg(not(target_os = "linux"))]
-pub fn memory_limit_bytes() -> Option<u64> {
-    None
+/// The version of the kernel's control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CgroupVersion {
+    /// A hierarchy for each controller.
+    V1,
+    /// One hierarchy for all.
+    V2,
 }
 
-/// The files that may hold a limit, given `/proc/self/cgroup`, whose lines read `4:memory:/a/b` (version 1) or
-/// `0::/a/b` (version 2). In a container the group's path may be hidden: the root's file then is its own.
-#[cfg(target_os = "linux")]
-fn files(groups: &str) -> Vec<std::path::PathBuf> {
-    use std::path::Path;
-    let mut files = Vec::new();
-    for line in groups.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { continue };
-        let (root, file) = if controllers.is_empty() {
-            ("/sys/fs/cgroup", "memory.max")
-        } else if controllers.split(',').any(|controller| controller == "memory") {
-            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
-        } else {
-            continue;
-        };
-        let group = Path::new(group.trim_start_matches('/'));
-        files.extend(group.ancestors().map(|group| Path::new(root).join(group).join(file)));
+impl CgroupVersion {
+    /// The name in records.
+    #[cfg(feature = "program")]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
     }
-    files
+
+    /// Where the hierarchy that bounds memory begins.
+    fn root(self) -> &'static Path {
+        Path::new(match self {
+            Self::V1 => "/sys/fs/cgroup/memory",
+            Self::V2 => "/sys/fs/cgroup",
+        })
+    }
+
+    /// The file in a group's folder that holds its limit.
+    pub(super) const fn limit_file(self) -> &'static str {
+        match self {
+            Self::V1 => "memory.limit_in_bytes",
+            Self::V2 => "memory.max",
+        }
+    }
+}
+
+/// A process's place in a hierarchy that may bound memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub version: CgroupVersion,
+    /// The group's path from the root.
+    group: PathBuf,
+}
+
+impl Place {
+    /// The folders of the group and of all around it, up to the root. In a container the group's own may be hidden:
+    /// the root then is its own.
+    pub(super) fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        self.group.ancestors().map(|group| self.version.root().join(group))
+    }
+}
+
+/// The places in `groups`, the text of `/proc/self/cgroup`, whose lines read `4:memory:/a/b` (version 1) or `0::/a/b`
+/// (version 2).
+pub(super) fn places(groups: &str) -> impl Iterator<Item = Place> {
+    groups.lines().filter_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, group) = (fields.next()?, fields.next()?);
+        let version = if controllers.is_empty() {
+            CgroupVersion::V2
+        } else if controllers.split(',').any(|controller| controller == "memory") {
+            CgroupVersion::V1
+        } else {
+            return None;
+        };
+        Some(Place { version, group: group.trim_start_matches('/').into() })
+    })
+}
+
+/// The files that may hold a limit for a process in `groups`.
+fn limit_files(groups: &str) -> impl Iterator<Item = PathBuf> {
+    places(groups).flat_map(|place| {
+        let files = place.folders().map(|folder| folder.join(place.version.limit_file()));
+        files.collect::<Vec<_>>()
+    })
 }
 
 /// The smallest limit that the files' texts state. "No limit" is `max` in version 2, and in version 1 a number
 /// near 2⁶³.
-#[cfg(target_os = "linux")]
 fn smallest(texts: impl Iterator<Item = String>) -> Option<u64> {
     texts.filter_map(|text| text.trim().parse().ok()).filter(|&limit| limit < 1 << 62).min()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
     fn both_versions_name_their_files_up_to_the_root() {
-        let found = files("5:cpu,memory:/a/b\n3:cpu:/x\n0::/c\n");
         let expected = [
             "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
             "/sys/fs/cgroup/memory/a/memory.limit_in_bytes",
@@ -74,11 +124,12 @@ mod tests {
             "/sys/fs/cgroup/c/memory.max",
             "/sys/fs/cgroup/memory.max",
         ];
+        let found: Vec<_> = limit_files("5:cpu,memory:/a/b\n3:cpu:/x\n0::/c\n").collect();
         assert!(
             found.iter().map(|path| path.as_path()).eq(expected.iter().map(Path::new)),
             "{found:?}"
         );
-        assert!(files("").is_empty() && files("nonsense").is_empty());
+        assert_eq!(limit_files("").count() + limit_files("nonsense").count(), 0);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod advice;
 mod bounds;
 mod cache;
 #[cfg(feature = "program")]
+mod cgroup;
+#[cfg(feature = "program")]
 mod counters;
 mod device;
 mod disk;
@@ -24,10 +26,14 @@ mod space;
 
 pub use cache::{Residency, evict, make_resident, residency};
 #[cfg(feature = "program")]
+pub use cgroup::MemoryGroup;
+#[cfg(feature = "program")]
 pub use counters::{ProcessCounters, anonymous_bytes, device_written_bytes};
 pub use device::{Advice, Device, DeviceKind, Existing, LockPolicy, Medium, Mode};
 pub use disk::DiskMedium;
 pub use faulty::{FaultPlan, FaultyMedium};
+#[cfg(feature = "program")]
+pub use limit::CgroupVersion;
 pub use limit::{free_memory_bytes, memory_limit_bytes};
 pub use memory::MemoryMedium;
 pub use pages::Pages;

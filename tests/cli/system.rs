@@ -70,6 +70,26 @@ fn as_nobody(place: &Place, arguments: &str) -> Option<Ran> {
 }
 
 #[test]
+fn a_memory_limit_that_may_not_be_set_is_recorded_with_what_would_permit_it() {
+    let place = Place::new();
+    let is_root = fs::metadata(place.0.path()).unwrap().uid() == 0;
+    fs::create_dir(place.path("out")).unwrap();
+    fs::set_permissions(place.path("out"), Permissions::from_mode(0o777)).unwrap();
+    let arguments = "compare --shape 300x20 --density 1 --backends seek --workloads scan \
+                     --regimes limited:96MiB --samples 1 --out out --force --json";
+    let Some(ran) = as_nobody(&place, arguments) else { return };
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let records: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let trial = &records[1];
+    if is_root || trial["status"] != "ok" {
+        assert_eq!(trial["status"], "unavailable", "{trial}");
+        let reason = trial["reason"].as_str().unwrap();
+        assert!(reason.contains("control group") && reason.contains("run it"), "{reason}");
+        assert_eq!(records[0]["environment"].get("cgroup"), None);
+    }
+}
+
+#[test]
 fn what_may_not_be_read_or_written_is_refused() {
     let place = Place::new();
     place.twelve("a.npy");

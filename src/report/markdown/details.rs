@@ -13,7 +13,7 @@ Medians of the samples, the largest for memory. *Durable* is the share of the ti
 were on the device, *CPU* the processor time over the time. *Device read* is what the device gave on the \
 trial's behalf and *dirtied* what it has to write for it, each with its amplification: how often the bytes \
 that were asked for. *Of limit* is the least time in which this machine could do it, over the time taken. \
-*Memory* is the largest anonymous memory over what the process began with. A dash is a number that is not \
+*Limit hits* is how often the memory limit of the regime was reached. *Memory* is the largest anonymous memory over what the process began with. A dash is a number that is not \
 known; columns of dashes are left out.
 ";
 
@@ -34,6 +34,7 @@ pub(super) fn costs(set: &DataSet<'_>, out: &mut String) {
             "write calls",
             "minor faults",
             "major faults",
+            "limit hits",
             "memory",
         ];
         let counters = counters.map(|name| (name, Align::Right));
@@ -56,7 +57,7 @@ pub(super) fn costs(set: &DataSet<'_>, out: &mut String) {
     }
 }
 
-fn counted(trial: &Trial, time: String, limit: String) -> [String; 12] {
+fn counted(trial: &Trial, time: String, limit: String) -> [String; 13] {
     let of = |counter: fn(&Sample) -> Option<f64>| median(trial.samples.iter().filter_map(counter));
     let whole = |value: f64| value.round() as u64;
     let amplified = |moved: f64| {
@@ -79,6 +80,7 @@ fn counted(trial: &Trial, time: String, limit: String) -> [String; 12] {
         known(of(|it| Some(it.write_calls? as f64)), count),
         known(of(|it| Some(it.minor_faults? as f64)), count),
         known(of(|it| Some(it.major_faults? as f64)), count),
+        known(of(|it| Some(it.limit_hits? as f64)), count),
         known(trial.samples.iter().filter_map(|it| it.peak_anonymous_bytes).max(), number::memory),
     ]
 }
@@ -110,6 +112,7 @@ pub(super) fn samples(set: &DataSet<'_>, out: &mut String) {
                         "write calls",
                         "minor faults",
                         "major faults",
+                        "limit hits",
                         "memory",
                         "resident before",
                     ]
@@ -144,7 +147,7 @@ fn sample_rows(set: &DataSet<'_>, row: &Row<'_>, table: &mut MarkdownTable) -> u
     many
 }
 
-fn sample_fields(sample: &Sample) -> [String; 17] {
+fn sample_fields(sample: &Sample) -> [String; 18] {
     let seconds = |value: Option<f64>| known(value, number::significant);
     let exact = |value: Option<u64>| known(value, |value| value.to_string());
     let verified = match (sample.verified, &sample.verified_through) {
@@ -166,6 +169,7 @@ fn sample_fields(sample: &Sample) -> [String; 17] {
         exact(sample.write_calls),
         exact(sample.minor_faults),
         exact(sample.major_faults),
+        exact(sample.limit_hits),
         exact(sample.peak_anonymous_bytes),
         known(sample.resident_before, |share| format!("{share:.3}")),
         verified,

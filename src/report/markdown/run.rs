@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::model::{Model, RunOf};
+use super::super::model::{DataSet, Model, RunOf, memory_limit};
 use super::super::number::{self, plural};
 use super::table::{Align, MarkdownTable, escaped};
 use crate::record::{Limits, Run, Sample};
@@ -23,27 +23,8 @@ pub(super) fn method(model: &Model<'_>, out: &mut String) {
         ("warm", "*warm*: the file's pages were resident"),
         ("cold", "*cold*: the file was flushed, unmapped and evicted"),
     ] {
-        let of_regime = |sample: &&Sample| sample.resident_before.is_some();
-        let shares: Vec<f64> = model
-            .trials()
-            .filter(|trial| trial.regime == regime)
-            .flat_map(|trial| trial.samples.iter().filter(of_regime))
-            .filter_map(|sample| sample.resident_before)
-            .collect();
-        if shares.is_empty() {
-            continue;
-        }
-        let low = shares.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = shares.iter().copied().fold(0.0, f64::max);
-        let share = match (format!("{low:.3}"), format!("{high:.3}")) {
-            (low, high) if low == high => low,
-            (low, high) => format!("between {low} and {high}"),
-        };
-        let samples = plural(shares.len(), "sample");
-        let _ = write!(
-            out,
-            "\n{words}; the share of its pages seen resident just before each of {samples} was {share}.",
-        );
+        let Some(proof) = residency(model, regime) else { continue };
+        let _ = write!(out, "\n{words}; {proof}.");
         if regime == "cold" && is_virtual(model) {
             out.push_str(
                 " This is a virtual machine: cold for the guest, while the host may still hold the pages.",
@@ -51,6 +32,55 @@ pub(super) fn method(model: &Model<'_>, out: &mut String) {
         }
         out.push('\n');
     }
+    let mut limited: Vec<_> = model.sets.iter().flat_map(DataSet::regimes).collect();
+    limited.retain(|regime| memory_limit(regime).is_some());
+    limited.sort_unstable();
+    limited.dedup();
+    for regime in limited {
+        memory_limited(model, regime, out);
+    }
+}
+
+/// What a regime with a memory limit was, and how often the limit was reached.
+fn memory_limited(model: &Model<'_>, regime: &str, out: &mut String) {
+    let hits: Vec<u64> = samples(model, regime).filter_map(|sample| sample.limit_hits).collect();
+    if hits.is_empty() {
+        return;
+    }
+    let _ = write!(
+        out,
+        "\n*{}*: a control group kept the process to this much memory, without swap, the page cache that it filled \
+         included; before each sample the file was evicted",
+        escaped(regime)
+    );
+    if let Some(proof) = residency(model, regime) {
+        let _ = write!(out, "; {proof}");
+    }
+    let reached = hits.iter().filter(|&&hits| hits > 0).count();
+    let all = plural(hits.len(), "sample");
+    let _ = writeln!(out, ". The limit was reached in {reached} of {all}.");
+}
+
+fn samples<'a>(model: &'a Model<'_>, regime: &'a str) -> impl Iterator<Item = &'a Sample> {
+    let trials = model.trials().filter(move |trial| trial.regime == regime);
+    trials.flat_map(|trial| &trial.samples)
+}
+
+/// What is known of the share of files that was resident before the samples of a regime; none where nothing is.
+fn residency(model: &Model<'_>, regime: &str) -> Option<String> {
+    let shares: Vec<f64> =
+        samples(model, regime).filter_map(|sample| sample.resident_before).collect();
+    if shares.is_empty() {
+        return None;
+    }
+    let low = shares.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = shares.iter().copied().fold(0.0, f64::max);
+    let share = match (format!("{low:.3}"), format!("{high:.3}")) {
+        (low, high) if low == high => low,
+        (low, high) => format!("between {low} and {high}"),
+    };
+    let samples = plural(shares.len(), "sample");
+    Some(format!("the share of its pages seen resident just before each of {samples} was {share}"))
 }
 
 fn is_virtual(model: &Model<'_>) -> bool {
@@ -122,6 +152,7 @@ fn facts(of: &RunOf<'_>, run: &Run) -> MarkdownTable {
         ("cores", environment.cores.to_string()),
         ("memory", number::memory(environment.memory_bytes)),
         ("memory limit", environment.memory_limit_bytes.map(number::memory).unwrap_or_default()),
+        ("control groups", words(&environment.cgroup)),
         ("file system", environment.file_system.clone()),
         ("device", environment.device.clone()),
         (
