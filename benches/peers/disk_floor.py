@@ -1,7 +1,9 @@
-"""No rival but the disk's own limit: how long the bytes of a finished matrix take to become durable.
+"""No rival but the disk's own limits: how long the bytes of a finished matrix take to become durable, and how long
+a whole file takes to be read.
 
-The whole matrix is made in memory while the clock stands, then written from front to back, with the disk set to
-work behind the writer's back. What a fill takes beyond this is the fill's own.
+Filling: the matrix is made in memory while the clock stands, then written from front to back, with the disk set to
+work behind the writer's back. Reading a column, and sums: the file is read from front to back and forgotten; the
+answer is made afterwards. What others take beyond this is their own.
 """
 
 import os
@@ -10,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.lib import format as npy
 
-from trial import serve
+from trial import serve, sum_columns
 
 PIECE_BYTES = 8 << 20
 # Bytes after which the disk is told to make durable what is there: its work and the writer's overlap.
@@ -41,6 +43,26 @@ class Floor:
             for flush in flushing:
                 flush.result()
         return lambda: None, last  # `serve` syncs the file and its name
+
+    def extract(self, trial):
+        read(trial.path)
+        return lambda: trial.select(np.load(trial.path, mmap_mode="r"))
+
+    def sums(self, trial):
+        read(trial.path)
+        return lambda: sum_columns(np.load(trial.path, mmap_mode="r"))
+
+    def values(self, trial):
+        yield np.load(trial.path, mmap_mode="r")
+
+
+def read(path):
+    """Reads the file from front to back."""
+    buffer = bytearray(PIECE_BYTES)
+    with open(path, "rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        while file.readinto(buffer):
+            pass
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ LIMIT_SHARE = 0.6
 # Rows of a block that is turned: few enough for the caches, enough to make a call's overhead small beside it.
 TURNED_ROWS = 4096
 READ_ROWS = 1 << 14
+# Of wider rows a part is read by calls, so many at once.
+WIDE_ROW_BYTES = 32 << 10
+READERS = 16
 # Batches of an epoch that are announced at a time.
 AHEAD = 16
 
@@ -56,6 +59,8 @@ class Expert:
         if not isinstance(trial.col_picks, slice):
             return trial.select(array)
         rows = array[trial.row_picks]
+        if array.shape[1] * array.itemsize > WIDE_ROW_BYTES and trial.col_picks != slice(None):
+            return scattered(trial, array)
         if len(rows) == len(array):
             # A part of the rows is read faster without: told so, the kernel begins with short reads.
             array._mmap.madvise(mmap.MADV_SEQUENTIAL)
@@ -172,6 +177,25 @@ def group_length(trial, usual):
     if is_tight(trial):
         usual = int(trial.limit * LIMIT_SHARE) // max(1, trial.rows * trial.dtype.itemsize)
     return max(1, min(usual, trial.cols))
+
+
+def scattered(trial, array):
+    """The picked columns of the picked rows, a call for each row: what lies between is not read."""
+    rows, cols = range(trial.rows)[trial.row_picks], range(trial.cols)[trial.col_picks]
+    first, stop = min(cols), max(cols) + 1
+    block = np.empty((len(rows), stop - first), trial.dtype)
+    descriptor = os.open(trial.path, os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
+    def read(part):
+        for index in part:
+            at = array.offset + (rows[index] * trial.cols + first) * array.itemsize
+            os.preadv(descriptor, [block[index]], at)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        list(pool.map(read, parts(len(rows), READERS)))
+    os.close(descriptor)
+    return np.ascontiguousarray(block[:, [col - first for col in cols]])
 
 
 def allocate(path):

@@ -289,6 +289,9 @@ pub(super) struct ExplainArgs {
     /// Read it too, and say what that came to
     #[arg(long)]
     pub analyze: bool,
+    /// Drop the file from the page cache first, so that what is read comes from the device
+    #[arg(long)]
+    pub cold: bool,
     /// One JSON document
     #[arg(long)]
     pub json: bool,

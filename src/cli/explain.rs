@@ -1,6 +1,7 @@
 //! `explain`: how a selection would be read, and with `--analyze` what reading it came to.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
@@ -18,6 +19,9 @@ use crate::with_store;
 /// How often the program's own memory is looked at.
 const LOOKING: Duration = Duration::from_millis(1);
 
+/// Less of a cold file than this is resident.
+const COLD_SHARE: f64 = 0.01;
+
 /// What reading came to.
 struct Analysis {
     seconds: f64,
@@ -31,6 +35,9 @@ struct Analysis {
 
 pub(super) fn run(args: &ExplainArgs, common: &Common) -> anyhow::Result<Outcome> {
     let context = progress::context(common)?;
+    if args.cold {
+        make_cold(&args.file)?;
+    }
     files::refuse_unused(&args.raw, [args.file.as_path()])?;
     let store = files::open(&args.file, &args.access, &args.raw, Mode::Read, &context)?;
     let selection = files::selection(&args.selection, &store, &args.file)?;
@@ -61,10 +68,25 @@ pub(super) fn run(args: &ExplainArgs, common: &Common) -> anyhow::Result<Outcome
     .map(ByteSize);
     let times = plan.amplification();
     writeln!(out, "asked for {asked}, moves {moved} ({times:.2} times); holds {held} of {budget}")?;
+    let paged = ByteSize(plan.bytes_paged());
+    writeln!(out, "where nothing is cached {paged} come from the device, in whole pages")?;
     if let Some(analysis) = analysis {
         write(&mut out, &analysis, &plan)?;
     }
     Ok(Outcome::Done)
+}
+
+/// Drops the file from the page cache, and makes sure that it is gone.
+fn make_cold(path: &Path) -> anyhow::Result<()> {
+    sys::evict(path)?;
+    let share = sys::residency(path)?.share();
+    anyhow::ensure!(
+        share < COLD_SHARE,
+        "{}: {:.1} % of it stays in the page cache: somebody has it mapped, or it lies in memory",
+        path.display(),
+        share * 100.0
+    );
+    Ok(())
 }
 
 /// How all parts of the selection are read together, and how many there are.
@@ -135,7 +157,7 @@ fn named(advice: Advice) -> &'static str {
 fn write(out: &mut impl Write, analysis: &Analysis, plan: &Plan) -> io::Result<()> {
     let Analysis { seconds, calls, minor_faults, major_faults, .. } = *analysis;
     let [device, by_calls] = [analysis.device_bytes, analysis.call_bytes].map(ByteSize);
-    let share = analysis.device_bytes as f64 / plan.bytes_moved().max(1) as f64;
+    let share = analysis.device_bytes as f64 / plan.bytes_paged().max(1) as f64;
     writeln!(out, "\ntook {:.3} s", seconds)?;
     writeln!(
         out,
@@ -157,6 +179,7 @@ fn document(plan: &Plan, parts: usize, analysis: Option<&Analysis>) -> Value {
             "kind": step.kind.name(),
             "times": step.times,
             "bytes_read": step.bytes_read,
+            "bytes_paged": step.bytes_paged,
             "bytes_written": step.bytes_written,
             "advice": named(step.advice),
             "in_flight": step.in_flight,
@@ -167,6 +190,7 @@ fn document(plan: &Plan, parts: usize, analysis: Option<&Analysis>) -> Value {
         "parts": parts,
         "bytes_requested": plan.bytes_requested,
         "bytes_moved": plan.bytes_moved(),
+        "bytes_paged": plan.bytes_paged(),
         "amplification": plan.amplification(),
         "memory_bytes": plan.memory_bytes,
         "analysis": analysis.map(|analysis| json!({

@@ -51,6 +51,11 @@ impl Budget {
         Self { cache_bytes, ..self }
     }
 
+    /// Memory that the system has for pages of files.
+    pub fn cache_bytes(self) -> u64 {
+        self.cache_bytes
+    }
+
     /// Whether a file of so many bytes can stay in the page cache while the budget is used.
     pub fn is_cached(self, file_bytes: u64) -> bool {
         file_bytes <= self.cache_bytes

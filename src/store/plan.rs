@@ -55,6 +55,8 @@ pub struct Step {
     pub times: u64,
     /// Bytes read from the file or scratch file, over all times.
     pub bytes_read: u64,
+    /// Bytes of the pages that hold what is read: what comes from the device where none of it is cached.
+    pub bytes_paged: u64,
     /// Bytes written to the file or scratch file, over all times.
     pub bytes_written: u64,
     /// What the kernel is told of it.
@@ -66,7 +68,21 @@ pub struct Step {
 impl Step {
     /// A step done `times` times, without advice, one at a time.
     pub const fn new(kind: StepKind, times: u64, bytes_read: u64, bytes_written: u64) -> Self {
-        Self { kind, times, bytes_read, bytes_written, advice: Advice::Normal, in_flight: 1 }
+        Self {
+            kind,
+            times,
+            bytes_read,
+            bytes_paged: bytes_read,
+            bytes_written,
+            advice: Advice::Normal,
+            in_flight: 1,
+        }
+    }
+
+    /// The same step, whose pages are so many bytes.
+    #[must_use]
+    pub const fn paged(self, bytes_paged: u64) -> Self {
+        Self { bytes_paged, ..self }
     }
 
     /// The same step, of which the kernel is told so.
@@ -127,6 +143,11 @@ impl Plan {
         self.steps.iter().map(|step| step.bytes_read + step.bytes_written).sum()
     }
 
+    /// Bytes that come from the device where nothing is cached: whole pages.
+    pub fn bytes_paged(&self) -> u64 {
+        self.steps.iter().map(|step| step.bytes_paged).sum()
+    }
+
     /// This plan, and then `other`: like steps are counted as one.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -135,6 +156,7 @@ impl Plan {
                 Some(own) => {
                     own.times += step.times;
                     own.bytes_read += step.bytes_read;
+                    own.bytes_paged += step.bytes_paged;
                     own.bytes_written += step.bytes_written;
                     own.in_flight = own.in_flight.max(step.in_flight);
                 }

@@ -36,6 +36,17 @@ pub trait ArrayStore: Debug + Send + Sync {
     /// Where the selection or shape does not fit, or reading fails.
     fn read(&self, selection: &Selection, out: ArrayViewMut2<'_, Self::Elem>) -> Result<()>;
 
+    /// The element in row `row` and column `col`. For many, read a selection: each read by itself is a call.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn get(&self, row: usize, col: usize) -> Result<Self::Elem> {
+        let mut out = [Self::Elem::default()];
+        let cell = ArrayViewMut2::from_shape((1, 1), &mut out).map_err(shape_error)?;
+        self.read(&Selection::cell(row, col), cell)?;
+        Ok(out[0])
+    }
+
     /// Sets the selected cells. Where an index is repeated, the last value stays.
     ///
     /// # Errors
@@ -165,17 +176,6 @@ pub trait ArrayStoreExt: ArrayStore {
     /// As [`ArrayStore::read`].
     fn row(&self, index: usize) -> Result<Array1<Self::Elem>> {
         Ok(self.select(&Selection::row(index))?.remove_axis(NdAxis(0)))
-    }
-
-    /// The element in row `row` and column `col`. For many, read a selection: each read by itself is a call.
-    ///
-    /// # Errors
-    /// As [`ArrayStore::read`].
-    fn get(&self, row: usize, col: usize) -> Result<Self::Elem> {
-        let mut out = [Self::Elem::default()];
-        let cell = ArrayViewMut2::from_shape((1, 1), &mut out).map_err(shape_error)?;
-        self.read(&Selection::cell(row, col), cell)?;
-        Ok(out[0])
     }
 
     /// The block of these rows and columns.

@@ -9,14 +9,14 @@ use rayon::prelude::*;
 
 use super::geometry::Geometry;
 use super::kernel::{self, Block, BlockOrder, Lines};
-use super::plan::{GAP_BYTES, ReadKind, ReadPlan, Window, window_bytes, window_memory};
+use super::plan::{Means, ReadKind, ReadPlan, Window, window_bytes};
 use crate::array::Picks;
 use crate::error::Result;
-use crate::store::{Context, Plan, Step, StepKind};
-use crate::sys::{Device, DeviceKind};
+use crate::store::Context;
+use crate::sys::Device;
 
 /// Pieces in which long copies are made, so that progress shows and a wish to stop is heard.
-const COPY_BYTES: usize = 16 << 20;
+pub(super) const COPY_BYTES: usize = 16 << 20;
 
 /// How many ranges are asked for ahead of use.
 pub(super) const PREFETCH_RANGES: usize = 1024;
@@ -31,6 +31,11 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    /// How the file's windows are cut.
+    pub(super) fn window_bytes(&self, context: &Context) -> u64 {
+        window_bytes(self.device.kind(), self.device.len(), context)
+    }
+
     /// The plan for reading `positions` of `lines` into a block in `order`.
     pub(super) fn plan_read<'a>(
         &self,
@@ -39,7 +44,11 @@ impl Engine {
         order: BlockOrder,
         context: &Context,
     ) -> ReadPlan<'a> {
-        let means = (context.available_bytes(), context.threads());
+        let means = Means {
+            available_bytes: context.available_bytes(),
+            threads: context.threads(),
+            window_bytes: self.window_bytes(context),
+        };
         ReadPlan::new(self.geometry, self.device.kind(), lines, positions, order, means)
     }
 
@@ -58,10 +67,7 @@ impl Engine {
             && block.bytes.len() <= COPY_BYTES
         {
             // An element, or a part of a line: nothing to plan.
-            self.device.read_into(self.geometry.offset(lines.at(0), run.start), block.bytes)?;
-            if self.swap_unit > 1 {
-                kernel::swap_bytes(self.swap_unit, block.bytes);
-            }
+            self.read_run(lines.at(0), run.start, block.bytes)?;
             return context.advance(block.bytes.len() as u64);
         }
         let plan = self.plan_read(lines, positions, block.order, context);
@@ -76,6 +82,15 @@ impl Engine {
         }
         if self.swap_unit > 1 {
             kernel::swap_bytes(self.swap_unit, block.bytes);
+        }
+        Ok(())
+    }
+
+    /// The bytes of neighbouring items, from `position` of `line` on.
+    pub(super) fn read_run(&self, line: usize, position: usize, out: &mut [u8]) -> Result<()> {
+        self.device.read_into(self.geometry.offset(line, position), out)?;
+        if self.swap_unit > 1 {
+            kernel::swap_bytes(self.swap_unit, out);
         }
         Ok(())
     }
@@ -255,194 +270,14 @@ impl Engine {
         }
         Ok(())
     }
-
-    /// Sets `positions` of `lines` to `values`, which hold line after line of them. Where a line or
-    /// position is picked twice, the last value stays.
-    pub(super) fn write(
-        &mut self,
-        lines: Picks<'_>,
-        positions: &Picks<'_>,
-        values: &[u8],
-        context: &Context,
-    ) -> Result<()> {
-        if lines.is_empty() || positions.is_empty() {
-            return Ok(());
-        }
-        match self.write_kind(lines, positions, context) {
-            WriteKind::Windows => return self.write_windows(lines, positions, values, context),
-            WriteKind::Items => return self.write_items(lines, positions, values, context),
-            WriteKind::Runs => {}
-        }
-        let first = positions.at(0);
-        let line_bytes = positions.len() * self.geometry.item_bytes;
-        if let Some(lines) = lines.as_run().filter(|_| line_bytes == self.geometry.line_bytes()) {
-            return self.write_run(self.geometry.offset(lines.start, 0), values, context);
-        }
-        for (line, values) in lines.iter().zip(values.chunks_exact(line_bytes)) {
-            self.write_run(self.geometry.offset(line, first), values, context)?;
-        }
-        Ok(())
-    }
-
-    /// What [`Engine::write`] would move.
-    pub(super) fn describe_write(
-        &self,
-        lines: Picks<'_>,
-        positions: &Picks<'_>,
-        context: &Context,
-    ) -> Plan {
-        let item_bytes = self.geometry.item_bytes;
-        let line_bytes = (positions.len() * item_bytes) as u64;
-        let requested = lines.len() as u64 * line_bytes;
-        let kind = self.device.kind();
-        let step = Step::new;
-        let (step, memory_bytes) = match self.write_kind(lines, positions, context) {
-            WriteKind::Runs => {
-                let joined =
-                    lines.as_run().is_some() && line_bytes == self.geometry.line_bytes() as u64;
-                let times = if joined { 1 } else { lines.len() as u64 };
-                (step(StepKind::CoalescedWrites, times, 0, requested), 0)
-            }
-            WriteKind::Items => {
-                let times = (lines.len() * positions.len()) as u64;
-                (step(StepKind::CoalescedWrites, times, 0, requested), 0)
-            }
-            WriteKind::Windows if kind == DeviceKind::Positioned => {
-                let window = window_bytes(kind, context.available_bytes());
-                let (mut times, mut moved) = (0, 0);
-                for (_, bytes) in self.write_batches(lines, positions.span(), window) {
-                    times += 1;
-                    moved += bytes.end - bytes.start;
-                }
-                (step(StepKind::ReadModifyWrite, times, moved, moved), window)
-            }
-            WriteKind::Windows => (step(StepKind::StridedScatter, 1, 0, requested), 0),
-        };
-        Plan { steps: vec![step], bytes_requested: requested, memory_bytes }
-    }
-
-    /// How `positions` of `lines` are written.
-    fn write_kind(&self, lines: Picks<'_>, positions: &Picks<'_>, context: &Context) -> WriteKind {
-        let item_bytes = self.geometry.item_bytes;
-        let line_bytes = (positions.len() * item_bytes) as u64;
-        if let Some(run) = positions.as_run() {
-            let joined = run.len() == self.geometry.line_items && lines.as_run().is_some();
-            let span = (lines.span().len() * self.geometry.line_bytes()) as u64;
-            let distance = span / (lines.len() as u64).max(1);
-            let is_scattered = distance.saturating_sub(line_bytes) > GAP_BYTES;
-            if joined || line_bytes > GAP_BYTES || lines.len() == 1 || is_scattered {
-                return WriteKind::Runs;
-            }
-        }
-        let longest = window_bytes(self.device.kind(), context.available_bytes());
-        let span_bytes = (positions.span().len() * item_bytes) as u64;
-        if span_bytes > longest || span_bytes > GAP_BYTES.max(4 * line_bytes) {
-            return WriteKind::Items;
-        }
-        WriteKind::Windows
-    }
-
-    fn write_run(&mut self, offset: u64, bytes: &[u8], context: &Context) -> Result<()> {
-        for (index, piece) in bytes.chunks(COPY_BYTES).enumerate() {
-            self.device.write_at(offset + (index * COPY_BYTES) as u64, piece)?;
-            context.advance(piece.len() as u64)?;
-        }
-        Ok(())
-    }
-
-    /// Windows of evenly spaced lines, or single lines, changed in place.
-    fn write_windows(
-        &mut self,
-        lines: Picks<'_>,
-        positions: &Picks<'_>,
-        values: &[u8],
-        context: &Context,
-    ) -> Result<()> {
-        let kind = self.device.kind();
-        let longest = window_bytes(kind, context.available_bytes());
-        let span = positions.span();
-        let item_bytes = self.geometry.item_bytes;
-        let line_bytes = positions.len() * item_bytes;
-        let _memory = context.reserve(window_memory(kind, longest))?;
-        let mut shifted = Vec::new();
-        let picks = shift(positions, span.start, &mut shifted);
-        let mut values = values;
-        for (batch, bytes) in self.write_batches(lines, span, longest).collect::<Vec<_>>() {
-            let (these, rest) = values.split_at(batch.count * line_bytes);
-            let moved = bytes.end - bytes.start;
-            self.device.update(bytes, &mut |bytes| {
-                kernel::scatter(item_bytes, bytes, batch, &picks, these);
-                Ok(())
-            })?;
-            values = rest;
-            context.advance(moved)?;
-        }
-        Ok(())
-    }
-
-    /// The stretches of the file in which `span` of `lines` is changed, in the lines' order: evenly spaced lines
-    /// together as far as `longest` bytes hold them and no long gap lies between, else one by one.
-    fn write_batches<'a>(
-        &'a self,
-        lines: Picks<'a>,
-        span: Range<usize>,
-        longest: u64,
-    ) -> impl Iterator<Item = (Lines, Range<u64>)> + 'a {
-        let span_bytes = (span.len() * self.geometry.item_bytes) as u64;
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            if from == lines.len() {
-                return None;
-            }
-            let mut batch = Lines { offset: 0, stride: 0, count: 1 };
-            if let Picks::Range { step, .. } = lines {
-                batch.stride = step * self.geometry.line_bytes();
-                let gap = (batch.stride as u64).saturating_sub(span_bytes);
-                let near = self.device.kind() != DeviceKind::Positioned || gap <= GAP_BYTES;
-                if batch.stride > 0 && near {
-                    let more = longest.saturating_sub(span_bytes) / batch.stride as u64;
-                    batch.count +=
-                        usize::try_from(more).unwrap_or(usize::MAX).min(lines.len() - from - 1);
-                }
-            }
-            let first = self.geometry.part_range(lines.at(from), span.clone());
-            let last = self.geometry.part_range(lines.at(from + batch.count - 1), span.clone());
-            from += batch.count;
-            Some((batch, first.start..last.end))
-        })
-    }
-
-    /// Item by item: for positions so far apart that nothing between them should be touched.
-    fn write_items(
-        &mut self,
-        lines: Picks<'_>,
-        positions: &Picks<'_>,
-        values: &[u8],
-        context: &Context,
-    ) -> Result<()> {
-        let item_bytes = self.geometry.item_bytes;
-        for (line, values) in lines.iter().zip(values.chunks_exact(positions.len() * item_bytes)) {
-            for (position, value) in positions.iter().zip(values.chunks_exact(item_bytes)) {
-                self.device.write_at(self.geometry.offset(line, position), value)?;
-            }
-            context.advance(values.len() as u64)?;
-        }
-        Ok(())
-    }
-}
-
-/// How cells are written.
-enum WriteKind {
-    /// Runs of bytes.
-    Runs,
-    /// Windows of which some items are changed.
-    Windows,
-    /// Item by item.
-    Items,
 }
 
 /// The same picks, counted from `origin`.
-fn shift<'a>(picks: &Picks<'_>, origin: usize, shifted: &'a mut Vec<usize>) -> Picks<'a> {
+pub(super) fn shift<'a>(
+    picks: &Picks<'_>,
+    origin: usize,
+    shifted: &'a mut Vec<usize>,
+) -> Picks<'a> {
     match *picks {
         Picks::Range { start, step, count } => {
             Picks::Range { start: start.saturating_sub(origin), step, count }

@@ -12,6 +12,7 @@ mod plan;
 mod tails;
 mod turn;
 mod visit;
+mod write;
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -301,6 +302,20 @@ impl<T: Element> ArrayStore for DenseStore<T> {
         } else {
             self.read_staged(rows, cols, out)
         }
+    }
+
+    fn get(&self, row: usize, col: usize) -> Result<T> {
+        let Shape { rows, cols } = self.spec.shape;
+        if row >= rows || col >= cols {
+            // The selection says what is wrong with it.
+            Selection::cell(row, col).resolve(self.spec.shape)?;
+        }
+        let (line, position) = self.split(row, col);
+        let mut value = [T::default()];
+        let bytes = bytemuck::must_cast_slice_mut(&mut value);
+        self.engine.read_run(line, position, bytes)?;
+        visit::check_valid(&value, &self.engine)?;
+        Ok(value[0])
     }
 
     fn write(&mut self, selection: &Selection, values: ArrayView2<'_, T>) -> Result<()> {

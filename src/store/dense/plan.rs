@@ -10,7 +10,7 @@ use super::engine::PREFETCH_RANGES;
 use super::geometry::Geometry;
 use super::kernel::BlockOrder;
 use crate::array::Picks;
-use crate::store::{Plan, Step, StepKind};
+use crate::store::{Context, Plan, Step, StepKind};
 use crate::sys::{Advice, DeviceKind};
 
 /// Wanted bytes closer than this are read in one go: passing over so many costs less than another call
@@ -19,6 +19,9 @@ pub(super) const GAP_BYTES: u64 = 32 << 10;
 
 /// Windows of a map, or of memory: they cost no memory of our own, only steps of progress.
 const MAPPED_WINDOW_BYTES: u64 = 64 << 20;
+
+/// The smallest windows of a map of a file that the page cache does not hold.
+const LEAST_MAPPED_WINDOW_BYTES: u64 = 1 << 20;
 
 /// Windows of positioned I/O: beyond a few MiB a longer read is no faster, and this much still fits the
 /// last-level cache between the read and the gather.
@@ -30,17 +33,35 @@ const SHARED_WINDOW_BYTES: u64 = 1 << 20;
 /// Bytes of the unit in which a map moves data.
 pub(super) const PAGE_BYTES: u64 = 4096;
 
-/// How a device's windows are cut, given the memory that is free.
-pub(super) fn window_bytes(kind: DeviceKind, available_bytes: u64) -> u64 {
+/// How the windows of a file of `file_bytes` are cut, given the memory that is free.
+pub(super) fn window_bytes(kind: DeviceKind, file_bytes: u64, context: &Context) -> u64 {
+    let budget = context.budget();
     match kind {
-        DeviceKind::Mapped | DeviceKind::Memory => MAPPED_WINDOW_BYTES,
-        DeviceKind::Positioned => (available_bytes / 4).clamp(16, POSITIONED_WINDOW_BYTES),
+        DeviceKind::Memory => MAPPED_WINDOW_BYTES,
+        DeviceKind::Mapped if budget.is_cached(file_bytes) => MAPPED_WINDOW_BYTES,
+        // A window stays whole while it is used, and what is read ahead of it too.
+        DeviceKind::Mapped => {
+            (budget.cache_bytes() / 8).clamp(LEAST_MAPPED_WINDOW_BYTES, MAPPED_WINDOW_BYTES)
+        }
+        DeviceKind::Positioned => {
+            (context.available_bytes() / 4).clamp(16, POSITIONED_WINDOW_BYTES)
+        }
     }
 }
 
 /// The memory that one window of `bytes` takes: a device that lends its bytes takes none.
 pub(super) fn window_memory(kind: DeviceKind, bytes: u64) -> u64 {
     if kind == DeviceKind::Positioned { bytes } else { 0 }
+}
+
+/// What there is to read with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means {
+    /// Memory that is free.
+    pub available_bytes: u64,
+    pub threads: usize,
+    /// See [`window_bytes`].
+    pub window_bytes: u64,
 }
 
 /// How the wanted items are moved.
@@ -89,9 +110,8 @@ impl<'a> ReadPlan<'a> {
         lines: Picks<'a>,
         positions: &Picks<'_>,
         order: BlockOrder,
-        (available_bytes, threads): (u64, usize),
+        Means { available_bytes, threads, mut window_bytes }: Means,
     ) -> Self {
-        let mut window_bytes = window_bytes(device, available_bytes);
         let by_line = match lines {
             Picks::Range { .. } => Vec::new(),
             Picks::List(list) => {
@@ -207,8 +227,9 @@ impl<'a> ReadPlan<'a> {
             }
         }
         let mapped = self.device != DeviceKind::Positioned;
+        let paged = self.paged_bytes();
         if mapped && self.scattered {
-            bytes_read = bytes_read.min(self.pages_touched() * PAGE_BYTES);
+            bytes_read = bytes_read.min(paged);
         }
         let kind = match self.kind {
             ReadKind::Direct if !self.scattered => StepKind::Windows,
@@ -219,7 +240,7 @@ impl<'a> ReadPlan<'a> {
         if self.kind == ReadKind::Direct && !mapped {
             bytes_read = requested;
         }
-        let step = Step::new(kind, windows, bytes_read, 0).advised(self.advice());
+        let step = Step::new(kind, windows, bytes_read, 0).paged(paged).advised(self.advice());
         let in_flight = if self.scattered { lines.min(PREFETCH_RANGES as u64) } else { 1 };
         Plan {
             steps: vec![step.at_once(in_flight.max(self.workers as u64))],
@@ -240,13 +261,39 @@ impl<'a> ReadPlan<'a> {
         }
     }
 
-    /// Pages that hold something wanted, taking the first line as typical.
-    fn pages_touched(&self) -> u64 {
-        let pages = |segment: &Range<usize>| {
-            let bytes = self.geometry.part_range(0, segment.clone());
-            bytes.end.div_ceil(PAGE_BYTES) - bytes.start / PAGE_BYTES
-        };
-        self.lines.len() as u64 * self.segments.iter().map(pages).sum::<u64>()
+    /// Bytes of the pages that hold something wanted: what the device moves where nothing is cached.
+    fn paged_bytes(&self) -> u64 {
+        let mut pages = PageCount::default();
+        if self.scattered {
+            for ordinal in 0..self.lines.len() {
+                let line = self.pick(ordinal).1;
+                for segment in &self.segments {
+                    pages.add(&self.geometry.part_range(line, segment.clone()));
+                }
+            }
+        } else {
+            for segment in &self.segments {
+                self.windows(segment.clone()).for_each(|window| pages.add(&window.bytes));
+            }
+        }
+        pages.count * PAGE_BYTES
+    }
+}
+
+/// Counts the pages of ranges that come from front to back, each once.
+#[derive(Default)]
+struct PageCount {
+    count: u64,
+    /// The first page that was not counted yet.
+    next: u64,
+}
+
+impl PageCount {
+    fn add(&mut self, range: &Range<u64>) {
+        let first = (range.start / PAGE_BYTES).max(self.next);
+        let end = range.end.div_ceil(PAGE_BYTES);
+        self.count += end.saturating_sub(first);
+        self.next = self.next.max(end);
     }
 }
 
@@ -295,6 +342,7 @@ fn segments(positions: &Picks<'_>, item_bytes: u64, window_bytes: u64) -> Vec<Ra
 mod tests {
     use super::*;
     use crate::array::{DType, Order, Shape};
+    use crate::store::Budget;
 
     fn plan<'a>(
         rows: usize,
@@ -304,7 +352,13 @@ mod tests {
         positions: &Picks<'_>,
     ) -> ReadPlan<'a> {
         let geometry = Geometry::new(Shape::new(rows, cols), Order::C, DType::F32, 128);
-        ReadPlan::new(geometry, device, lines, positions, BlockOrder::Across, (256 << 20, 2))
+        let context = Context::new(Budget::new(256 << 20).with_cache(u64::MAX));
+        let means = Means {
+            available_bytes: 256 << 20,
+            threads: 2,
+            window_bytes: window_bytes(device, geometry.total_bytes(), &context),
+        };
+        ReadPlan::new(geometry, device, lines, positions, BlockOrder::Across, means)
     }
 
     const fn range(start: usize, step: usize, count: usize) -> Picks<'static> {

@@ -48,7 +48,7 @@ impl Engine {
             return self.turned(passes, context).unwrap_or(passes);
         }
         let kind = if lends { self.device.kind() } else { DeviceKind::Positioned };
-        let window = window_bytes(kind, context.available_bytes());
+        let window = window_bytes(kind, self.device.len(), context);
         let positions = fitting(window, geometry.item_bytes as u64, geometry.line_items);
         let line_bytes = (positions * geometry.item_bytes) as u64;
         Cut::Lines { lines: fitting(window, line_bytes, geometry.lines), positions }
@@ -60,7 +60,7 @@ impl Engine {
         let item_bytes = geometry.item_bytes as u64;
         let available = context.available_bytes();
         // The gather beneath takes windows of its own where the device lends nothing.
-        let window = window_memory(self.device.kind(), window_bytes(self.device.kind(), available));
+        let window = window_memory(self.device.kind(), self.window_bytes(context));
         let room = available.saturating_sub(window);
         let lines = fitting(room, item_bytes, geometry.lines);
         let positions = fitting(room, lines as u64 * item_bytes, geometry.line_items);
@@ -270,7 +270,7 @@ fn fitting(bytes: u64, each: u64, most: usize) -> usize {
 }
 
 /// Refuses elements that no value has: booleans other than 0 and 1.
-fn check_valid<T: Element>(values: &[T], engine: &Engine) -> Result<()> {
+pub(super) fn check_valid<T: Element>(values: &[T], engine: &Engine) -> Result<()> {
     if T::DTYPE == crate::array::DType::Bool && !values.iter().all(Element::is_valid) {
         let error = Error::new(
             ErrorKind::Malformed,

@@ -136,6 +136,7 @@ fn plan<T: Element>(
     for step in &mut read.steps {
         step.times *= groups;
         step.bytes_read *= groups;
+        step.bytes_paged *= groups;
     }
     read.bytes_requested = requested;
     read.memory_bytes += group as u64 * (row_bytes + PLACE_BYTES);
@@ -144,7 +145,8 @@ fn plan<T: Element>(
     let cached = context.budget().is_cached(store.stats().bytes_on_disk);
     let Some(visiting) = visiting(count, spec.shape, row_bytes, context).filter(|visiting| {
         let waiting = visiting.available_bytes() / groups;
-        !cached && waiting >= row_bytes.max(LEAST_WRITE_BYTES)
+        // A batch is put together beside the group that it comes from.
+        !cached && waiting >= row_bytes.max(LEAST_WRITE_BYTES) && batch_bytes <= available / 4
     }) else {
         return Ok((plan, read));
     };
