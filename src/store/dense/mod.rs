@@ -3,9 +3,11 @@
 //! A thin typed layer ([`DenseStore`]) over an engine that works by item size. The memory-mapped and
 //! the positioned store are this one store over two devices: same plans, same kernels.
 
+mod append;
 mod columns;
 mod engine;
 mod geometry;
+mod growth;
 mod kernel;
 mod mapped;
 mod plan;
@@ -22,6 +24,7 @@ pub use mapped::MappedArray;
 use self::columns::{ColumnPlan, StagedColumns, StraightColumns};
 use self::engine::Engine;
 use self::geometry::Geometry;
+use self::growth::{Growth, Stage};
 use self::kernel::BlockOrder;
 use super::copy::DenseTiles;
 use super::{
@@ -30,7 +33,7 @@ use super::{
 };
 use crate::array::{Element, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{ByteOrder, DenseLayout, matrix_shape, npy};
+use crate::format::{ByteOrder, DenseLayout, StatedBy, matrix_shape, npy};
 use crate::sys::{Device, DeviceKind, Existing, Medium, Mode};
 
 /// The largest block in which an array that is not contiguous is copied to one that is.
@@ -40,6 +43,8 @@ const STAGING_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub struct DenseStore<T> {
     engine: Engine,
+    /// None where the file is not written.
+    growth: Option<Growth>,
     medium: Arc<dyn Medium>,
     mode: Mode,
     order: Order,
@@ -54,6 +59,17 @@ impl<T: Element> DenseStore<T> {
     /// # Errors
     /// [`ErrorKind::DtypeMismatch`] where the elements are of another type.
     pub fn new(
+        device: Box<dyn Device>,
+        medium: Arc<dyn Medium>,
+        mode: Mode,
+        layout: DenseLayout,
+        context: &Context,
+    ) -> Result<Self> {
+        Self::at_stage(Stage::Settled, device, medium, mode, layout, context)
+    }
+
+    fn at_stage(
+        stage: Stage,
         device: Box<dyn Device>,
         medium: Arc<dyn Medium>,
         mode: Mode,
@@ -80,8 +96,13 @@ impl<T: Element> DenseStore<T> {
             .hint("convert it to a new file first"));
         }
         let geometry = Geometry::new(layout.shape, layout.order, T::DTYPE, layout.data_offset);
+        let growth = match mode {
+            Mode::ReadWrite => Some(Growth::new(stage, &*device, &layout)?),
+            Mode::Read | Mode::CopyOnWrite => None,
+        };
         Ok(Self {
             engine: Engine { device, geometry, swap_unit },
+            growth,
             medium,
             mode,
             order: layout.order,
@@ -124,6 +145,7 @@ impl<T: Element> DenseStore<T> {
             order,
             byte_order: ByteOrder::Native,
             data_offset: header.len() as u64,
+            stated_by: StatedBy::Header,
         };
         Self::create(medium, path, &header, layout, existing, context)
     }
@@ -147,6 +169,7 @@ impl<T: Element> DenseStore<T> {
             order,
             byte_order: ByteOrder::Native,
             data_offset: 0,
+            stated_by: StatedBy::Caller,
         };
         Self::create(medium, path, &[], layout, existing, context)
     }
@@ -162,7 +185,7 @@ impl<T: Element> DenseStore<T> {
         let data_bytes = layout.shape.dense_bytes(size_of::<T>())? as u64;
         let mut device = medium.create(path, layout.data_offset + data_bytes, existing)?;
         device.write_at(0, header)?;
-        Self::new(device, medium, Mode::ReadWrite, layout, context)
+        Self::at_stage(Stage::New, device, medium, Mode::ReadWrite, layout, context)
     }
 
     /// (lines, positions) of the file for (rows, columns).
@@ -236,56 +259,32 @@ impl<T: Element> DenseStore<T> {
             return Ok(());
         }
         let error = Error::new(ErrorKind::ReadOnly, "write", "opened for reading only");
-        Err(match self.engine.device.path() {
+        Err(self.named(error))
+    }
+
+    /// `error`, about this file.
+    fn named(&self, error: Error) -> Error {
+        match self.engine.device.path() {
             Some(path) => error.at(path),
             None => error,
-        })
-    }
-}
-
-impl<T: Element> ArrayStore for DenseStore<T> {
-    type Elem = T;
-
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let kind = self.engine.device.kind();
-        Capabilities {
-            write: self.mode != Mode::Read,
-            in_place: self.mode == Mode::ReadWrite,
-            mapped: kind == DeviceKind::Mapped,
-            sparse: false,
-            durable: self.mode == Mode::ReadWrite && kind != DeviceKind::Memory,
         }
     }
 
-    fn stats(&self) -> Stats {
-        let stored = (self.engine.geometry.lines * self.engine.geometry.line_items) as u64;
-        Stats { bytes_on_disk: self.engine.device.len(), stored }
-    }
-
-    fn read(&self, selection: &Selection, out: ArrayViewMut2<'_, T>) -> Result<()> {
-        let (rows, cols) = selection.resolve(self.spec.shape)?;
-        check_shape(out.dim(), (rows.len(), cols.len()))?;
-        if out.is_standard_layout() || out.t().is_standard_layout() {
-            self.read_contiguous(rows, cols, out)
-        } else {
-            self.read_staged(rows, cols, out)
-        }
-    }
-
-    fn write(&mut self, selection: &Selection, values: ArrayView2<'_, T>) -> Result<()> {
-        self.check_writable()?;
-        let (rows, cols) = selection.resolve(self.spec.shape)?;
-        check_shape(values.dim(), (rows.len(), cols.len()))?;
-        // From here on as lines × positions of the file.
-        let (lines, positions) = self.split(rows, cols);
-        let values = match self.order {
+    /// An array as lines × positions of the file.
+    fn as_lines<'v>(&self, values: ArrayView2<'v, T>) -> ArrayView2<'v, T> {
+        match self.order {
             Order::C => values,
             Order::Fortran => values.reversed_axes(),
-        };
+        }
+    }
+
+    /// Sets `positions` of `lines` to `values`, which are as long in both.
+    fn write_lines(
+        &mut self,
+        lines: Picks<'_>,
+        positions: Picks<'_>,
+        values: ArrayView2<'_, T>,
+    ) -> Result<()> {
         if let Some(values) = values.to_slice() {
             let bytes = bytemuck::must_cast_slice(values);
             return self.engine.write(lines, &positions, bytes, &self.context);
@@ -308,6 +307,48 @@ impl<T: Element> ArrayStore for DenseStore<T> {
             }
         }
         Ok(())
+    }
+}
+
+impl<T: Element> ArrayStore for DenseStore<T> {
+    type Elem = T;
+
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let kind = self.engine.device.kind();
+        Capabilities {
+            write: self.mode != Mode::Read,
+            in_place: self.mode == Mode::ReadWrite,
+            mapped: kind == DeviceKind::Mapped,
+            sparse: false,
+            durable: self.mode == Mode::ReadWrite && kind != DeviceKind::Memory,
+            grows: self.growth.as_ref().and_then(Growth::axis),
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        self.settled_stats()
+    }
+
+    fn read(&self, selection: &Selection, out: ArrayViewMut2<'_, T>) -> Result<()> {
+        let (rows, cols) = selection.resolve(self.spec.shape)?;
+        check_shape(out.dim(), (rows.len(), cols.len()))?;
+        if out.is_standard_layout() || out.t().is_standard_layout() {
+            self.read_contiguous(rows, cols, out)
+        } else {
+            self.read_staged(rows, cols, out)
+        }
+    }
+
+    fn write(&mut self, selection: &Selection, values: ArrayView2<'_, T>) -> Result<()> {
+        self.check_writable()?;
+        let (rows, cols) = selection.resolve(self.spec.shape)?;
+        check_shape(values.dim(), (rows.len(), cols.len()))?;
+        let (lines, positions) = self.split(rows, cols);
+        self.write_lines(lines, positions, self.as_lines(values))
     }
 
     fn visit(
@@ -343,8 +384,15 @@ impl<T: Element> ArrayStore for DenseStore<T> {
         Ok(Box::new(DenseTiles(self)))
     }
 
+    fn append(&mut self, values: ArrayView2<'_, T>) -> Result<()> {
+        self.append_lines(self.as_lines(values))
+    }
+
     fn sync(&mut self) -> Result<()> {
-        if self.mode == Mode::ReadWrite { self.engine.device.sync() } else { Ok(()) }
+        match &mut self.growth {
+            Some(growth) => growth.sync(&mut self.engine),
+            None => Ok(()),
+        }
     }
 
     fn plan(&self, access: &Access, context: &Context) -> Result<Plan> {
