@@ -304,9 +304,10 @@ fn digest_prints_as_sha256sum_does() {
 fn help_version_and_completions_are_data() {
     let place = Place::new();
     assert!(place.does("--version").starts_with("arraystore "));
-    for command in
-        ["create", "info", "extract", "assign", "convert", "verify", "digest", "report", "compare"]
-    {
+    for command in [
+        "create", "info", "extract", "assign", "append", "convert", "verify", "digest", "report",
+        "compare",
+    ] {
         let help = place.does(&format!("{command} --help"));
         assert!(help.contains(&format!("Usage: arraystore {command}")), "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
