@@ -72,7 +72,10 @@ impl<T: Element> DenseStore<T> {
         let Geometry { lines: start, line_items, .. } = self.engine.geometry;
         let lines = Picks::Range { start, step: 1, count: values.nrows() };
         let positions = Picks::Range { start: 0, step: 1, count: line_items };
-        self.write_lines(lines, positions, values)
+        self.write_lines(lines, positions, values)?;
+        // So that the sync finds less to wait for.
+        self.engine.device.write_back(self.engine.geometry.lines_range(start..grown));
+        Ok(())
     }
 
     /// What the file amounts to, as others see it.
