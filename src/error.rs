@@ -100,6 +100,13 @@ impl Error {
         error
     }
 
+    /// As [`Error::io`], met at the bytes from `offset` on.
+    pub fn io_at(operation: &'static str, offset: u64, source: io::Error) -> Self {
+        let mut error = Self::io(operation, source);
+        error.0.reason = format!("cannot {operation} at byte {offset}").into();
+        error
+    }
+
     /// The same error, about the file at `path`. The innermost path stays: it is the most exact one.
     #[must_use]
     pub fn at(mut self, path: impl AsRef<Path>) -> Self {
@@ -194,5 +201,8 @@ mod tests {
         let error = Error::io("open", io::Error::from_raw_os_error(libc::ENOSPC)).at("a.npy");
         assert_eq!(error.kind(), ErrorKind::NoSpace);
         assert!(error.to_string().starts_with("a.npy: cannot open: No space left"));
+        let error = Error::io_at("write", 128, io::Error::from_raw_os_error(libc::ENOSPC));
+        assert_eq!(error.kind(), ErrorKind::NoSpace);
+        assert!(error.to_string().starts_with("cannot write at byte 128: No space left"));
     }
 }

@@ -133,6 +133,42 @@ fn writes_move_what_their_plans_say() {
 }
 
 #[test]
+fn an_append_writes_its_lines_the_mark_and_the_header() {
+    for order in [Order::C, Order::Fortran] {
+        let subject = Subject::new(64 << 10);
+        let mut store = subject.opened(order);
+        let (dim, line_bytes) = match order {
+            Order::C => ((1, SHAPE.cols), SHAPE.cols as u64 * 4),
+            Order::Fortran => ((SHAPE.rows, 1), SHAPE.rows as u64 * 4),
+        };
+        for _ in 0..2 {
+            for _ in 0..100 {
+                store.append(Array2::ones(dim).view()).unwrap();
+            }
+            store.sync().unwrap();
+            let entries = subject.medium.take();
+            let count = |wanted: fn(&Operation) -> bool| {
+                entries.iter().filter(|entry| wanted(&entry.operation)).count()
+            };
+            // The mark, the lines with the length, the header.
+            assert_eq!(count(|operation| *operation == Operation::Sync), 3);
+            // Doubled each time, then cut to what was appended.
+            let resizes = count(|operation| matches!(operation, Operation::Resize(_)));
+            assert!(resizes < 12, "{resizes}");
+            let (mut read, mut written) = (0, 0);
+            for entry in &entries {
+                match &entry.operation {
+                    Operation::Write(range) => written += range.end - range.start,
+                    Operation::Read(range) => read += range.end - range.start,
+                    _ => {}
+                }
+            }
+            assert_eq!((read, written), (0, 1 + 100 * line_bytes + 128), "{order}");
+        }
+    }
+}
+
+#[test]
 fn a_visit_along_the_file_reads_every_byte_once() {
     let subject = Subject::new(64 << 10);
     let store = subject.opened(Order::C);

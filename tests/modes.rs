@@ -58,6 +58,9 @@ fn copy_on_write_changes_what_is_read_and_not_the_file() {
         .unwrap();
     assert_eq!(store.row(0).unwrap(), ndarray::arr1(&[7.0; 3]));
     assert!(store.capabilities().write && !store.capabilities().durable);
+    assert_eq!(store.capabilities().grows, None);
+    let refused = store.append(values().view()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
     store.sync().unwrap();
     drop(store);
     assert_eq!(file.bytes(), before);

@@ -16,8 +16,10 @@ use arraystore::array::{
 use arraystore::format::npy;
 use arraystore::format::npz::{Checksums, NpzPlan, Part};
 use arraystore::format::raw::RawLayout;
-use arraystore::store::{AnyElement, Context, CreateOptions, Layout, MemoryStore, copy, create};
-use ndarray::{Array2, s};
+use arraystore::store::{
+    AnyElement, Context, CreateOptions, Layout, MemoryStore, OpenOptions, copy, create, open,
+};
+use ndarray::{Array2, ShapeBuilder, s};
 use serde_json::{Value, json};
 
 /// Lets NumPy and SciPy load the files and compare them with what is expected of each (see the
@@ -116,6 +118,62 @@ fn npy_files_are_what_numpy_writes_itself() {
     // Every length of a header, so that every padding is compared.
     for digits in 1..=64 {
         expectations.push(written(folder.path(), DType::U8, Order::C, &vec![1; digits]));
+    }
+    assert_as_expected(&expectations);
+}
+
+/// Appends to a file that NumPy could have written; gives what NumPy must see in it then, and meanwhile.
+fn grown<T: AnyElement>(
+    folder: &Path,
+    order: Order,
+    shape: &[usize],
+    grown_shape: &[usize],
+) -> [Value; 2] {
+    let before = written(folder, T::DTYPE, order, shape);
+    let path = Path::new(before["path"].as_str().unwrap());
+    let elements = elements(T::DTYPE, grown_shape.iter().product());
+    let appended = &elements[shape.iter().product::<usize>() * T::DTYPE.item_size()..];
+    let appended = bytemuck::pod_collect_to_vec::<u8, T>(appended);
+    let mut store = open::<T>(path, &OpenOptions::read_write()).unwrap();
+    let Shape { rows, cols } = store.spec().shape;
+    let lines = match order {
+        Order::C => Array2::from_shape_vec((appended.len() / cols, cols), appended),
+        Order::Fortran => Array2::from_shape_vec((rows, appended.len() / rows).f(), appended),
+    };
+    store.append(lines.unwrap().view()).unwrap();
+    let meanwhile = path.with_extension("growing.npy");
+    fs::copy(path, &meanwhile).unwrap();
+    store.sync().unwrap();
+    let mut expected = [before.clone(), before];
+    expected[0]["path"] = json!(meanwhile);
+    expected[0]["numpy"] = json!(false);
+    expected[1]["shape"] = json!(grown_shape);
+    expected[1]["values"] = json!(values(&elements, order, grown_shape, T::DTYPE));
+    expected
+}
+
+/// Also while it grows, and whatever is left of that: NumPy sees what was there before.
+#[test]
+fn a_file_that_grew_is_what_numpy_writes_itself() {
+    if python::python().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut expectations = Vec::new();
+    for (order, shape, grown_shape) in [
+        (Order::C, &[9, 3][..], &[12, 3][..]),
+        (Order::C, &[99, 1], &[1000, 1]),
+        (Order::C, &[5], &[70]),
+        (Order::C, &[2, 3, 4], &[11, 3, 4]),
+        (Order::C, &[0, 4], &[3, 4]),
+        (Order::Fortran, &[3, 9], &[3, 12]),
+        (Order::Fortran, &[4, 3, 2], &[4, 3, 11]),
+        (Order::Fortran, &[4, 0], &[4, 3]),
+    ] {
+        expectations.extend(grown::<u8>(folder.path(), order, shape, grown_shape));
+        expectations.extend(grown::<f16>(folder.path(), order, shape, grown_shape));
+        expectations.extend(grown::<f32>(folder.path(), order, shape, grown_shape));
+        expectations.extend(grown::<Complex64>(folder.path(), order, shape, grown_shape));
     }
     assert_as_expected(&expectations);
 }

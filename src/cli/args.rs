@@ -65,6 +65,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Set rows × columns of a file in place, durable on return
     Assign(AssignArgs),
+    /// Append rows to a C-order file, columns to a Fortran-order one, in place, durable on return
+    Append(AppendArgs),
     /// Turn a file into another order, layout, dtype or format, out of core
     Convert(ConvertArgs),
     /// Compare two files cell by cell
@@ -319,6 +321,20 @@ pub(super) struct AssignArgs {
     pub selection: SelectionArgs,
     /// The values: a file of the selection's shape and the same dtype
     #[arg(long, value_name = "VALUES.npy")]
+    pub from: PathBuf,
+    #[command(flatten)]
+    pub access: AccessArgs,
+    #[command(flatten)]
+    pub raw: RawArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AppendArgs {
+    /// The file: .npy, or without a header, whose shape is then the new one
+    pub file: PathBuf,
+    /// What to append: a .npy or .npz file of the same dtype, with as many columns (of a Fortran-order
+    /// file: rows)
+    #[arg(long, value_name = "VALUES")]
     pub from: PathBuf,
     #[command(flatten)]
     pub access: AccessArgs,

@@ -45,6 +45,7 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
             "nnz": is_sparse.then_some(stats.stored),
             "density": density,
             "bytes_on_disk": stats.bytes_on_disk,
+            "ignored_bytes": stats.ignored_bytes,
             "in_place": in_place,
         });
         writeln!(out, "{document:#}")?;
@@ -75,6 +76,13 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     }
     let size = ByteSize(stats.bytes_on_disk);
     writeln!(out, "on disk  {size} ({} bytes)", stats.bytes_on_disk)?;
+    if stats.ignored_bytes > 0 {
+        writeln!(
+            out,
+            "ignored  an append was not finished; {} bytes behind the data are ignored",
+            stats.ignored_bytes
+        )?;
+    }
     if !in_place {
         writeln!(
             out,

@@ -3,6 +3,7 @@
 //! Owns what people see: data on stdout, everything else on stderr, one line for an error, exit codes
 //! (0 done, 1 the check said no, 2 usage, bad input or I/O). Decides nothing about arrays.
 
+mod append;
 mod args;
 mod assign;
 mod compare;
@@ -101,6 +102,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Extract(args) => extract::run(&args, &common),
         Command::Explain(args) => explain::run(&args, &common),
         Command::Assign(args) => assign::run(&args, &common),
+        Command::Append(args) => append::run(&args, &common),
         Command::Convert(args) => convert::run(&args, &common),
         Command::Verify(args) => verify::run(&args, &common),
         Command::Digest(args) => digest::run(&args, &common),

@@ -18,6 +18,17 @@ pub enum ByteOrder {
     Swapped,
 }
 
+/// Who says how large a dense file's matrix is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StatedBy {
+    /// The caller: the file has no header.
+    Caller,
+    /// The file's header.
+    Header,
+    /// The file's header, which bears the mark of an append that was not finished: what follows the data is ignored.
+    GrowingHeader,
+}
+
 /// What a dense file holds and where, checked against the file's length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DenseLayout {
@@ -34,6 +45,8 @@ pub struct DenseLayout {
     /// Where the first element lies, in bytes from the file's begin. Not always aligned: other programs
     /// write headers of any length.
     pub data_offset: u64,
+    /// Who says so.
+    pub stated_by: StatedBy,
 }
 
 impl DenseLayout {
@@ -41,7 +54,8 @@ impl DenseLayout {
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`] where the file is shorter than the header promises,
-    /// [`ErrorKind::Malformed`] where it is longer or the shape's size overflows.
+    /// [`ErrorKind::Malformed`] where it is longer, unless an append was not finished, or the shape's size
+    /// overflows.
     pub fn from_npy(header: &Header, file_len: u64) -> Result<Self> {
         let needs = header
             .data_offset
@@ -50,7 +64,7 @@ impl DenseLayout {
         if file_len < needs {
             return Err(LayoutError::Short { has: file_len, needs }.into());
         }
-        if file_len > needs {
+        if file_len > needs && !header.is_growing {
             return Err(LayoutError::Long { has: file_len, needs }.into());
         }
         Ok(Self {
@@ -60,6 +74,7 @@ impl DenseLayout {
             order: header.order,
             byte_order: header.byte_order,
             data_offset: header.data_offset,
+            stated_by: if header.is_growing { StatedBy::GrowingHeader } else { StatedBy::Header },
         })
     }
 }
@@ -157,6 +172,7 @@ mod tests {
             shape: shape.to_vec(),
             byte_order: ByteOrder::Native,
             data_offset: 128,
+            is_growing: false,
         }
     }
 
@@ -197,6 +213,18 @@ mod tests {
         let long = DenseLayout::from_npy(&header, 128 + 97).unwrap_err();
         assert_eq!(long.kind(), ErrorKind::Malformed);
         assert!(long.advice().unwrap().contains("224 bytes"), "{long:?}");
+    }
+
+    #[test]
+    fn what_an_unfinished_append_left_behind_the_data_is_ignored() {
+        let header = Header { is_growing: true, ..header(&[3, 4], Order::C) };
+        for tail in [0, 1, 1000] {
+            let layout = DenseLayout::from_npy(&header, 128 + 48 + tail).unwrap();
+            assert_eq!(layout.shape, Shape::new(3, 4));
+            assert_eq!(layout.stated_by, StatedBy::GrowingHeader);
+        }
+        let short = DenseLayout::from_npy(&header, 128 + 47).unwrap_err();
+        assert_eq!(short.kind(), ErrorKind::Truncated);
     }
 
     #[test]

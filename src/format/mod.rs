@@ -10,4 +10,4 @@ pub mod npy;
 pub mod npz;
 pub mod raw;
 
-pub use layout::{ByteOrder, DenseLayout, matrix_shape};
+pub use layout::{ByteOrder, DenseLayout, StatedBy, matrix_shape};

@@ -4,7 +4,7 @@
 
 use thiserror::Error as ThisError;
 
-use super::{ByteOrder, DenseLayout};
+use super::{ByteOrder, DenseLayout, StatedBy};
 use crate::array::{DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -43,6 +43,7 @@ impl RawLayout {
             order: self.order,
             byte_order: ByteOrder::Native,
             data_offset: self.offset,
+            stated_by: StatedBy::Caller,
         })
     }
 

@@ -4,9 +4,9 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis as NdAxis, s};
 
 use super::copy::DenseTiles;
 use super::{
-    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, Layout, Plan, Spec,
-    Stats, Step, StepKind, Tile, TileOrder, TileWriter, Values, check_columns, check_shape,
-    shuffle,
+    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, GrowthAxis, Layout,
+    Plan, Spec, Stats, Step, StepKind, Tile, TileOrder, TileWriter, Values, check_columns,
+    check_shape, shape_error, shuffle,
 };
 use crate::array::{Element, Order, Selection, Shape};
 use crate::error::Result;
@@ -49,11 +49,16 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { write: true, in_place: true, ..Capabilities::default() }
+        Capabilities {
+            write: true,
+            in_place: true,
+            grows: Some(GrowthAxis::Rows),
+            ..Capabilities::default()
+        }
     }
 
     fn stats(&self) -> Stats {
-        Stats { bytes_on_disk: 0, stored: self.array.len() as u64 }
+        Stats { bytes_on_disk: 0, stored: self.array.len() as u64, ignored_bytes: 0 }
     }
 
     fn read(&self, selection: &Selection, mut out: ArrayViewMut2<'_, T>) -> Result<()> {
@@ -118,6 +123,13 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
         _context: &Context,
     ) -> Result<Box<dyn TileWriter<Elem = T> + 'a>> {
         Ok(Box::new(DenseTiles(self)))
+    }
+
+    fn append(&mut self, values: ArrayView2<'_, T>) -> Result<()> {
+        check_shape(values.dim(), (values.nrows(), self.spec.shape.cols))?;
+        self.array.append(NdAxis(0), values).map_err(shape_error)?;
+        self.spec.shape.rows = self.array.nrows();
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@
 //! nothing of workloads, measurements or the command line; prints and times nothing.
 
 mod any;
+mod append;
 mod buffer;
 mod context;
 mod copy;
@@ -33,7 +34,7 @@ pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
 pub use shuffle::BatchVisitor;
 pub use sparse::{SparseStore, SparseView};
-pub use spec::{Capabilities, Layout, Spec, Stats};
+pub use spec::{Capabilities, GrowthAxis, Layout, Spec, Stats};
 pub use tile::{Compressed, Indices, Tile, Values};
 pub use traits::{ArrayStore, ArrayStoreExt, ColumnSource, ColumnWriter, TileWriter};
 pub use verify::{Difference, compare};

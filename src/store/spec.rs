@@ -57,6 +57,17 @@ pub struct Capabilities {
     pub sparse: bool,
     /// `sync` makes data durable; false for memory and copy-on-write.
     pub durable: bool,
+    /// `append` works: it takes more of these.
+    pub grows: Option<GrowthAxis>,
+}
+
+/// What `append` takes more of: the lines that the file keeps together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GrowthAxis {
+    /// Rows, below the last one: C order.
+    Rows,
+    /// Columns, behind the last one: Fortran order.
+    Columns,
 }
 
 /// What a store's file amounts to.
@@ -66,4 +77,6 @@ pub struct Stats {
     pub bytes_on_disk: u64,
     /// Stored elements: rows × columns for dense, entries for sparse, as of the last sync.
     pub stored: u64,
+    /// Bytes of the file that lie behind the data and are ignored: what an append left that was cut short.
+    pub ignored_bytes: u64,
 }

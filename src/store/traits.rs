@@ -101,6 +101,41 @@ pub trait ArrayStore: Debug + Send + Sync {
         context: &Context,
     ) -> Result<Box<dyn TileWriter<Elem = Self::Elem> + 'a>>;
 
+    /// Appends whole lines of the file's own axis ([`Capabilities::grows`]): rows below the last one in C order,
+    /// columns behind the last one in Fortran order. `values` has as many columns (rows) as the matrix, and any
+    /// number of rows (columns), also none.
+    ///
+    /// They are in the matrix at once: [`ArrayStore::spec`] has the new shape, and they are read and written like
+    /// others. They are in the *file* once [`ArrayStore::sync`] has returned. Until then others see what the last
+    /// sync left, whatever happens: a handle dropped before that takes the lines away again, and a crash leaves a
+    /// file that opens without them.
+    ///
+    /// A file without a header is the exception: nothing can tell how much of it counts, so after a crash it may be
+    /// longer than the shape that is stated for it, and is refused until it is cut to that. After the sync the
+    /// shape to state is the new one. Of an N-D file the first axis grows (C order) or the last (Fortran order).
+    ///
+    /// An append that fails leaves the lines that were there; errors of the device say at which byte.
+    ///
+    /// ```
+    /// # use arraystore::array::{DType, Shape};
+    /// # use arraystore::store::{ArrayStore, ArrayStoreExt, CreateOptions, OpenOptions, create, open};
+    /// # let folder = tempfile::tempdir().expect("a folder for the example");
+    /// # let path = folder.path().join("a.npy");
+    /// # create::<f32>(&path, &CreateOptions::new(Shape::new(1000, 3), DType::F32))?.sync()?;
+    /// let mut store = open::<f32>(&path, &OpenOptions::read_write())?; // 1000x3, in C order
+    /// store.append(ndarray::arr2(&[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).view())?;
+    /// assert_eq!(store.spec().shape, Shape::new(1002, 3));
+    /// assert_eq!(store.get(1001, 2)?, 6.0);
+    /// store.sync()?; // now, and not before, the file has 1002 rows
+    /// # Ok::<(), arraystore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShapeMismatch`] where the lines are of another length, [`ErrorKind::Unsupported`] where the store
+    /// does not grow, [`ErrorKind::ReadOnly`] where it is opened for reading, [`ErrorKind::NoSpace`] before anything
+    /// is written where the disk is full; else where writing fails.
+    fn append(&mut self, values: ArrayView2<'_, Self::Elem>) -> Result<()>;
+
     /// Makes everything written durable on the device, and only then returns `Ok`.
     ///
     /// # Errors
@@ -211,6 +246,21 @@ pub trait ArrayStoreExt: ArrayStore {
     /// As [`ArrayStore::write`].
     fn write_column(&mut self, index: usize, values: ArrayView1<'_, Self::Elem>) -> Result<()> {
         self.write(&Selection::column(index), values.insert_axis(NdAxis(1)))
+    }
+
+    /// Appends all of `from`, within the context's budget: its rows or its columns, whichever this store grows by
+    /// ([`Capabilities::grows`]).
+    ///
+    /// Where it fails, some lines may have been appended: dropped without a sync, a file is as it was.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::append`] and [`ArrayStore::read`]; where the context is cancelled.
+    fn append_from(
+        &mut self,
+        from: &dyn ArrayStore<Elem = Self::Elem>,
+        context: &Context,
+    ) -> Result<()> {
+        super::append::append_from(self, from, context)
     }
 
     /// Fills every column in turn, from left to right, with what `source` makes of (column, buffer).

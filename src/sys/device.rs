@@ -99,7 +99,7 @@ pub trait Device: Debug + Send + Sync {
     /// Makes the device `len` bytes long; new bytes are zero and have their space allocated.
     ///
     /// # Errors
-    /// Where the device is read-only, or no space is left.
+    /// Where the device is read-only, or no space is left: it then has the length that it had.
     fn set_len(&mut self, len: u64) -> Result<()>;
 
     /// Says how the bytes will be accessed. A hint: without effect where it cannot be taken.

@@ -132,6 +132,16 @@ impl DiskFile {
         self.named(Error::io(operation, error))
     }
 
+    /// A system error met in `operation` on this file's bytes from `offset` on.
+    pub(super) fn io_at(
+        &self,
+        operation: &'static str,
+        offset: u64,
+        error: std::io::Error,
+    ) -> Error {
+        self.named(Error::io_at(operation, offset, error))
+    }
+
     /// `range` as indices, if it lies within the file.
     pub(super) fn check(&self, range: &std::ops::Range<u64>) -> Result<std::ops::Range<usize>> {
         bounds::check(range, self.len, self.path())

@@ -147,10 +147,17 @@ pub(super) fn scratch(near: &Path, len: u64) -> Result<File> {
     Ok(file)
 }
 
-/// Makes `file`, now `from` bytes long, `len` bytes long; new bytes are zero and have space of their own.
+/// Makes `file`, now `from` bytes long, `len` bytes long; new bytes are zero and have space of their own. Where
+/// there is none, the file is as long as it was.
 pub(super) fn allocate(file: &File, from: u64, len: u64) -> io::Result<()> {
     file.set_len(len)?;
-    if len > from { reserve_space(file, from, len - from) } else { Ok(()) }
+    if len <= from {
+        return Ok(());
+    }
+    reserve_space(file, from, len - from).inspect_err(|_| {
+        // That there is no space is the error to tell.
+        let _ = file.set_len(from);
+    })
 }
 
 #[cfg(target_os = "linux")]

@@ -174,15 +174,24 @@ impl Device for MappedDevice {
             self.file.check_writable("write")?;
             self.file.check(&bounds::range(offset, bytes.len()))?;
             return positioned_io::WriteAt::write_all_at(&mut self.file.file, offset, bytes)
-                .map_err(|error| self.file.io("write", error));
+                .map_err(|error| self.file.io_at("write", offset, error));
         }
         self.bytes_mut(&bounds::range(offset, bytes.len()))?.copy_from_slice(bytes);
         Ok(())
     }
 
     fn set_len(&mut self, len: u64) -> Result<()> {
+        let before = self.file.len;
         self.file.set_len(len)?;
-        self.map = map(&self.file)?;
+        match map(&self.file) {
+            Ok(map) => self.map = map,
+            Err(error) => {
+                // The map in hand is as long as the file was. The first error is the one to tell.
+                let _ = self.file.set_len(before);
+                self.file.len = self.file.len.min(before);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 

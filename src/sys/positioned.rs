@@ -47,11 +47,13 @@ impl PositionedDevice {
     }
 
     fn read_exact(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        self.file.file.read_exact_at(offset, out).map_err(|error| self.file.io("read", error))
+        let read = self.file.file.read_exact_at(offset, out);
+        read.map_err(|error| self.file.io_at("read", offset, error))
     }
 
     fn write_all(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.file.file.write_all_at(offset, bytes).map_err(|error| self.file.io("write", error))
+        let written = self.file.file.write_all_at(offset, bytes);
+        written.map_err(|error| self.file.io_at("write", offset, error))
     }
 }
 

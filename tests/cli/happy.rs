@@ -91,7 +91,7 @@ fn info_says_what_a_file_holds() {
         json!({
             "path": "a.npy", "format": "npy", "backend": "memmap", "shape": [1000, 10],
             "file_shape": null, "dtype": "i16", "order": "f", "layout": null, "nnz": null,
-            "density": null, "bytes_on_disk": 20128, "in_place": true,
+            "density": null, "bytes_on_disk": 20128, "ignored_bytes": 0, "in_place": true,
         })
     );
     place.does("create raw --shape 1000x10 --dtype i16");
@@ -304,9 +304,10 @@ fn digest_prints_as_sha256sum_does() {
 fn help_version_and_completions_are_data() {
     let place = Place::new();
     assert!(place.does("--version").starts_with("arraystore "));
-    for command in
-        ["create", "info", "extract", "assign", "convert", "verify", "digest", "report", "compare"]
-    {
+    for command in [
+        "create", "info", "extract", "assign", "append", "convert", "verify", "digest", "report",
+        "compare",
+    ] {
         let help = place.does(&format!("{command} --help"));
         assert!(help.contains(&format!("Usage: arraystore {command}")), "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");

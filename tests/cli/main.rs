@@ -1,6 +1,7 @@
 //! The program as people and scripts meet it: arguments in, bytes on stdout and stderr and an exit code out.
 #![cfg(feature = "program")]
 
+mod append;
 mod happy;
 mod refusals;
 mod reports;

@@ -26,6 +26,8 @@ fn a_writer_excludes_and_readers_share() {
         "convert a.npy b.npy",
         "assign a.npy --from v.npy",
         "assign v.npy --from a.npy",
+        "append a.npy --from v.npy",
+        "append v.npy --from a.npy",
     ] {
         place.refuses(arguments, &["a.npy: locked", &std::process::id().to_string()]);
     }
@@ -170,6 +172,15 @@ fn a_full_disk_leaves_nothing_behind() {
     assert_eq!(place.names(), ["a.npy", "old.csv", "old.npy"]);
     assert_eq!(fs::read(place.path("old.npy")).unwrap(), b"precious");
     assert_eq!(fs::read(place.path("old.csv")).unwrap(), b"precious");
+    // A file that cannot grow is as it was.
+    place.does("create small.npy --shape 100x100 --fill uniform");
+    let small = fs::read(place.path("small.npy")).unwrap();
+    for arguments in
+        ["append small.npy --from a.npy", "append small.npy --from a.npy --io positioned"]
+    {
+        on_a_full_disk(&place, arguments).must_be_refusal(arguments, &["small.npy", "too large"]);
+        assert!(fs::read(place.path("small.npy")).unwrap() == small);
+    }
     // What fits is written all the same.
     assert_eq!(on_a_full_disk(&place, "create b.npy --shape 100x100").code, Some(0));
 }
@@ -247,11 +258,15 @@ fn own_memory_stays_within_the_budget() {
     const BUDGET_MIB: u64 = 4;
     let place = Place::new();
     place.does("create tall.npz --shape 40000x60 --fill uniform");
+    place.does("create fortran.npy --shape 40000x1 --order f");
+    place.does("create wide-twin.npy --shape 10x200000 --fill uniform --seed 1");
     for arguments in [
         "create wide.npy --shape 10x200000 --fill uniform",
         "create wide.npz --shape 10x200000 --fill uniform",
         "convert tall.npz turned.npz --layout csc",
         "convert turned.npz again.npz --layout csr",
+        "append wide.npy --from wide-twin.npy",
+        "append fortran.npy --from tall.npz",
     ] {
         let peak = peak_anonymous_bytes(
             &mut place.command(&format!("{arguments} --memory {BUDGET_MIB}MiB")),
@@ -259,7 +274,12 @@ fn own_memory_stays_within_the_budget() {
         assert!(peak > 0, "{arguments} was not seen at work");
         assert!(peak <= (BUDGET_MIB + 16) << 20, "{arguments}: {peak} bytes");
     }
-    place.does("verify wide.npy wide.npz");
+    place.does("extract wide.npy --rows :10 --out first.npy");
+    place.does("verify first.npy wide.npz");
+    place.does("extract wide.npy --rows 10: --out rest.npy");
+    place.does("verify rest.npy wide-twin.npy");
+    place.does("extract fortran.npy --columns 1: --out tall.npy");
+    place.does("verify tall.npy tall.npz");
     assert_eq!(
         fs::read(place.path("tall.npz")).unwrap(),
         fs::read(place.path("again.npz")).unwrap()

@@ -2,19 +2,22 @@
 //! against the in-memory oracle.
 
 mod cases;
+mod crash;
 mod faults;
+mod growth;
+mod medium;
 mod model;
 mod subject;
 
 /// A test for every case on one backend and device.
 macro_rules! suite {
-    ($backend:ident on $device:ident: $($case:ident)*) => {
+    ($backend:ident on $device:ident: $($module:ident: $($case:ident)*;)*) => {
         mod $device {
             use crate::subject::{Device, Subject, backend};
-            $(#[test]
+            $($(#[test]
             fn $case() {
-                crate::cases::$case(&Subject::new(backend::$backend, Device::$device));
-            })*
+                crate::$module::$case(&Subject::new(backend::$backend, Device::$device));
+            })*)*
 
             #[test]
             fn any_sequence_of_operations_agrees_with_the_oracle() {
@@ -44,6 +47,7 @@ macro_rules! backends {
     };
     (@cases $backend:ident $device:ident) => {
         suite! { $backend on $device:
+            cases:
             unwritten_cells_read_as_zero
             filled_columns_are_read_back_after_reopening
             every_selection_reads_what_the_oracle_reads
@@ -61,7 +65,15 @@ macro_rules! backends {
             a_writer_excludes_others
             copies_are_equal_both_ways
             plans_name_steps_for_every_access
-            special_values_keep_their_bits
+            special_values_keep_their_bits;
+            growth:
+            appended_lines_are_there_at_once_and_in_the_file_after_sync
+            what_was_appended_and_not_synced_goes_with_its_handle
+            a_new_file_grows_before_it_has_a_name
+            lines_that_do_not_fit_are_refused_and_change_nothing
+            empty_matrices_grow
+            elements_of_any_size_are_appended
+            a_store_is_appended_within_the_budget;
         }
     };
 }
@@ -72,4 +84,33 @@ backends! {
     raw_c = RAW_C
     sparse_csr = CSR
     sparse_csc = CSC
+}
+
+mod growth_is_broken_off {
+    use crate::subject::backend;
+
+    #[test]
+    fn by_a_fault_at_any_operation_of_a_c_order_file() {
+        crate::crash::at_every_operation(backend::NPY_C);
+    }
+
+    #[test]
+    fn by_a_fault_at_any_operation_of_a_fortran_order_file() {
+        crate::crash::at_every_operation(backend::NPY_FORTRAN);
+    }
+
+    #[test]
+    fn by_a_power_cut_of_a_c_order_file() {
+        crate::crash::at_any_moment(backend::NPY_C);
+    }
+
+    #[test]
+    fn by_a_power_cut_of_a_fortran_order_file() {
+        crate::crash::at_any_moment(backend::NPY_FORTRAN);
+    }
+
+    #[test]
+    fn of_a_file_without_a_header() {
+        crate::crash::without_a_header(backend::RAW_C);
+    }
 }

@@ -3,13 +3,16 @@
 use std::ops::Range;
 
 use arraystore::array::{Axis, Selection, Shape};
-use arraystore::store::{ArrayStore, ArrayStoreExt, Context, MemoryStore, TileOrder, compare};
+use arraystore::store::{
+    ArrayStore, ArrayStoreExt, Context, GrowthAxis, MemoryStore, TileOrder, compare,
+};
 use arraystore::sys::{Existing, Mode};
 use ndarray::Array2;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::cases::sample;
+use crate::growth::joined;
 use crate::subject::{Subject, context, tight};
 
 /// One operation; indices are taken modulo the shape.
@@ -18,6 +21,7 @@ enum Step {
     Write { rows: Pick, cols: Pick, seed: usize },
     Read { rows: Pick, cols: Pick },
     Columns { first: usize, count: usize, seed: usize, finish: bool },
+    Append { count: usize, seed: usize },
     Visit(TileOrder),
     Sync,
     Reopen,
@@ -64,6 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..100usize, 1..8usize, 0..100usize, any::<bool>()).prop_map(
             |(first, count, seed, finish)| Step::Columns { first, count, seed, finish }
         ),
+        2 => (0..60usize, 0..100usize).prop_map(|(count, seed)| Step::Append { count, seed }),
         1 => order.prop_map(Step::Visit),
         1 => Just(Step::Sync),
         1 => Just(Step::Reopen),
@@ -85,7 +90,7 @@ pub fn agrees(subject: &Subject) {
     }
 }
 
-fn carry_out(subject: &Subject, shape: Shape, budget: &Context, steps: &[Step]) {
+fn carry_out(subject: &Subject, mut shape: Shape, budget: &Context, steps: &[Step]) {
     let mut oracle = MemoryStore::<f32>::zeros(shape);
     let mut store = subject.try_create::<f32>(shape, Existing::Replace, budget).unwrap();
     store.sync().unwrap();
@@ -118,6 +123,18 @@ fn carry_out(subject: &Subject, shape: Shape, budget: &Context, steps: &[Step]) 
                     store.sync().unwrap();
                 }
                 oracle.write(&Selection::cols(first..first + count), values.view()).unwrap();
+            }
+            Step::Append { count, seed } => {
+                let Some(axis) = store.capabilities().grows else { continue };
+                let lines = match axis {
+                    GrowthAxis::Rows => Shape::new(*count, shape.cols),
+                    GrowthAxis::Columns => Shape::new(shape.rows, *count),
+                };
+                let values = sample(lines, *seed);
+                store.append(values.view()).unwrap();
+                let all = joined(subject.backend.layout, &oracle.array().to_owned(), &values);
+                oracle = MemoryStore::new(all);
+                shape = store.spec().shape;
             }
             Step::Visit(order) => visit(&*store, *order, budget, &oracle),
             Step::Sync => store.sync().unwrap(),

@@ -3,7 +3,7 @@
 Reads a JSON list of expectations from standard input:
 
     path    the file
-    kind    "npy" (np.load with mmap_mode='r'), "npz" (scipy.sparse.load_npz) or "raw" (np.memmap)
+    kind    "npy" (np.load, with mmap_mode='r' and without), "npz" (scipy.sparse.load_npz) or "raw" (np.memmap)
     dtype   NumPy's name, such as "float32"
     shape   the shape that NumPy must see
     order   "c" or "f" (npy, raw)
@@ -46,6 +46,8 @@ def check_npy(expected):
     array = np.load(expected["path"], mmap_mode="r")
     yield from compare(array, expected)
     yield from compare_order(array, expected)
+    if np.load(expected["path"]).tobytes() != array.tobytes():
+        yield "loads otherwise than it maps"
     with open(expected["path"], "rb") as file:
         version = np.lib.format.read_magic(file)
         read_header = {

@@ -7,6 +7,7 @@
 mod descr;
 mod dictionary;
 mod error;
+mod growth;
 mod write;
 
 use std::io::Read;
@@ -17,6 +18,7 @@ use super::layout::{array_bytes, python_tuple};
 use crate::array::{DType, Order};
 use crate::error::{Error, Result};
 
+pub use self::growth::{GrowthMark, mark_offset, resized_header};
 pub use self::write::header_bytes;
 pub(in crate::format) use self::write::header_of_descr;
 
@@ -50,6 +52,9 @@ pub struct Header {
     pub byte_order: ByteOrder,
     /// Where the elements begin, in bytes from the begin of the header.
     pub data_offset: u64,
+    /// Whether it bears the mark of an append that is going on or was not finished ([`GrowthMark`]): what follows
+    /// the elements is then to be ignored.
+    pub is_growing: bool,
 }
 
 impl Header {
@@ -74,6 +79,7 @@ pub(in crate::format) struct Fields {
     pub order: Order,
     pub shape: Vec<usize>,
     pub data_offset: u64,
+    pub is_growing: bool,
 }
 
 /// Reads a header and leaves `reader` at the first element. Reads no more than [`MAX_HEADER_BYTES`].
@@ -86,8 +92,8 @@ pub(in crate::format) struct Fields {
 pub fn read_header<R: Read + ?Sized>(reader: &mut R) -> Result<Header> {
     let fields = read_fields(reader)?;
     let (dtype, byte_order) = descr::parse(&fields.descr)?;
-    let Fields { order, shape, data_offset, .. } = fields;
-    let header = Header { dtype, order, shape, byte_order, data_offset };
+    let Fields { order, shape, data_offset, is_growing, .. } = fields;
+    let header = Header { dtype, order, shape, byte_order, data_offset, is_growing };
     header.data_bytes()?;
     Ok(header)
 }
@@ -113,7 +119,8 @@ pub(in crate::format) fn read_fields<R: Read + ?Sized>(reader: &mut R) -> Result
         return Err(NpyError::Encoding.into());
     }
     let dictionary::Dictionary { descr, order, shape } = dictionary::parse(&text)?;
-    Ok(Fields { descr, order, shape, data_offset: (prefix_bytes + text.len()) as u64 })
+    let data_offset = (prefix_bytes + text.len()) as u64;
+    Ok(Fields { descr, order, shape, data_offset, is_growing: growth::is_growing(&text) })
 }
 
 /// The next `len` bytes of a header of which `before` bytes were read. `len` is bounded by the caller.

@@ -62,6 +62,7 @@ fn all_versions_are_read() {
                 shape: vec![2, 3, 4],
                 byte_order: ByteOrder::Swapped,
                 data_offset: bytes.len() as u64,
+                is_growing: false,
             }
         );
         assert_eq!(reader, b"data");
@@ -171,7 +172,8 @@ proptest! {
         prop_assert_eq!(bytes.len() % 64, 0);
         prop_assert_eq!(bytes.last(), Some(&b'\n'));
         let data_offset = bytes.len() as u64;
-        let expected = Header { dtype, order, shape, byte_order: ByteOrder::Native, data_offset };
+        let byte_order = ByteOrder::Native;
+        let expected = Header { dtype, order, shape, byte_order, data_offset, is_growing: false };
         prop_assert_eq!(read(&bytes).unwrap(), expected);
     }
 

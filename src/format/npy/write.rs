@@ -23,26 +23,40 @@ const GROWTH_AXIS_DIGITS: usize = 21;
 /// [`ErrorKind::InvalidArgument`] where the shape has more than [`MAX_AXES`] axes or takes more bytes than
 /// can be addressed: NumPy could not read it either.
 pub fn header_bytes(dtype: DType, order: Order, shape: &[usize]) -> Result<Vec<u8>> {
-    if shape.len() > MAX_AXES || array_bytes(shape, dtype.item_size()).is_none() {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            "write header",
-            format!("shape {} of {dtype} is too large for an npy file", python_tuple(shape)),
-        ));
-    }
+    check_size(dtype, shape)?;
     Ok(header_of_descr(&descr::of(dtype), order, shape))
+}
+
+/// Refuses what no npy file can hold.
+pub(super) fn check_size(dtype: DType, shape: &[usize]) -> Result<()> {
+    if shape.len() <= MAX_AXES && array_bytes(shape, dtype.item_size()).is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        "write header",
+        format!("shape {} of {dtype} is too large for an npy file", python_tuple(shape)),
+    ))
+}
+
+/// The dictionary as NumPy spells it.
+pub(super) fn dictionary(descr: &str, order: Order, shape: &[usize]) -> String {
+    let fortran = match order {
+        Order::C => "False",
+        Order::Fortran => "True",
+    };
+    let shape = python_tuple(shape);
+    format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}")
 }
 
 /// As [`header_bytes`], for a dtype that is no number, such as `|S3`. At most [`MAX_AXES`] axes.
 pub(in crate::format) fn header_of_descr(descr: &str, order: Order, shape: &[usize]) -> Vec<u8> {
-    let (fortran, growing) = match order {
-        Order::C => ("False", shape.first()),
-        Order::Fortran => ("True", shape.last()),
+    let growing = match order {
+        Order::C => shape.first(),
+        Order::Fortran => shape.last(),
     };
     let room = growing.map_or(0, |length| GROWTH_AXIS_DIGITS - length.to_string().len());
-    let shape = python_tuple(shape);
-    let mut text =
-        format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
+    let mut text = dictionary(descr, order, shape);
     text.extend(std::iter::repeat_n(' ', room));
 
     // As NumPy does it: a header that is aligned already is padded by a whole block.

@@ -3,9 +3,11 @@
 //! A thin typed layer ([`DenseStore`]) over an engine that works by item size. The memory-mapped and
 //! the positioned store are this one store over two devices: same plans, same kernels.
 
+mod append;
 mod columns;
 mod engine;
 mod geometry;
+mod growth;
 mod kernel;
 mod mapped;
 mod plan;
@@ -25,6 +27,7 @@ pub use mapped::MappedArray;
 use self::columns::{ColumnPlan, StagedColumns, StraightColumns};
 use self::engine::Engine;
 use self::geometry::Geometry;
+use self::growth::{Growth, Stage};
 use self::kernel::BlockOrder;
 use self::tails::TailTiles;
 use super::copy::DenseTiles;
@@ -35,7 +38,7 @@ use super::{
 };
 use crate::array::{Element, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{ByteOrder, DenseLayout, matrix_shape, npy};
+use crate::format::{ByteOrder, DenseLayout, StatedBy, matrix_shape, npy};
 use crate::sys::{Device, DeviceKind, Existing, Medium, Mode};
 
 /// The largest block in which an array that is not contiguous is copied to one that is.
@@ -45,6 +48,8 @@ const STAGING_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub struct DenseStore<T> {
     engine: Engine,
+    /// None where the file is not written.
+    growth: Option<Growth>,
     medium: Arc<dyn Medium>,
     mode: Mode,
     order: Order,
@@ -59,6 +64,17 @@ impl<T: Element> DenseStore<T> {
     /// # Errors
     /// [`ErrorKind::DtypeMismatch`] where the elements are of another type.
     pub fn new(
+        device: Box<dyn Device>,
+        medium: Arc<dyn Medium>,
+        mode: Mode,
+        layout: DenseLayout,
+        context: &Context,
+    ) -> Result<Self> {
+        Self::at_stage(Stage::Settled, device, medium, mode, layout, context)
+    }
+
+    fn at_stage(
+        stage: Stage,
         device: Box<dyn Device>,
         medium: Arc<dyn Medium>,
         mode: Mode,
@@ -85,8 +101,13 @@ impl<T: Element> DenseStore<T> {
             .hint("convert it to a new file first"));
         }
         let geometry = Geometry::new(layout.shape, layout.order, T::DTYPE, layout.data_offset);
+        let growth = match mode {
+            Mode::ReadWrite => Some(Growth::new(stage, &*device, &layout)?),
+            Mode::Read | Mode::CopyOnWrite => None,
+        };
         Ok(Self {
             engine: Engine { device, geometry, swap_unit },
+            growth,
             medium,
             mode,
             order: layout.order,
@@ -129,6 +150,7 @@ impl<T: Element> DenseStore<T> {
             order,
             byte_order: ByteOrder::Native,
             data_offset: header.len() as u64,
+            stated_by: StatedBy::Header,
         };
         Self::create(medium, path, &header, layout, existing, context)
     }
@@ -152,6 +174,7 @@ impl<T: Element> DenseStore<T> {
             order,
             byte_order: ByteOrder::Native,
             data_offset: 0,
+            stated_by: StatedBy::Caller,
         };
         Self::create(medium, path, &[], layout, existing, context)
     }
@@ -167,7 +190,7 @@ impl<T: Element> DenseStore<T> {
         let data_bytes = layout.shape.dense_bytes(size_of::<T>())? as u64;
         let mut device = medium.create(path, layout.data_offset + data_bytes, existing)?;
         device.write_at(0, header)?;
-        Self::new(device, medium, Mode::ReadWrite, layout, context)
+        Self::at_stage(Stage::New, device, medium, Mode::ReadWrite, layout, context)
     }
 
     /// (lines, positions) of the file for (rows, columns).
@@ -264,10 +287,56 @@ impl<T: Element> DenseStore<T> {
             return Ok(());
         }
         let error = Error::new(ErrorKind::ReadOnly, "write", "opened for reading only");
-        Err(match self.engine.device.path() {
+        Err(self.named(error))
+    }
+
+    /// `error`, about this file.
+    fn named(&self, error: Error) -> Error {
+        match self.engine.device.path() {
             Some(path) => error.at(path),
             None => error,
-        })
+        }
+    }
+
+    /// An array as lines × positions of the file.
+    fn as_lines<'v>(&self, values: ArrayView2<'v, T>) -> ArrayView2<'v, T> {
+        match self.order {
+            Order::C => values,
+            Order::Fortran => values.reversed_axes(),
+        }
+    }
+
+    /// Sets `positions` of `lines` to `values`, which are as long in both.
+    fn write_lines(
+        &mut self,
+        lines: Picks<'_>,
+        positions: Picks<'_>,
+        values: ArrayView2<'_, T>,
+    ) -> Result<()> {
+        if let Some(values) = values.to_slice() {
+            let bytes = bytemuck::must_cast_slice(values);
+            return self.engine.write(lines, &positions, bytes, &self.context);
+        }
+        let is_across = values.t().is_standard_layout();
+        let wide = self.staging_items().min(positions.len()).max(1);
+        let high = (self.staging_items() / wide).max(1);
+        for top in (0..lines.len()).step_by(high) {
+            let these = top..lines.len().min(top + high);
+            for from in (0..positions.len()).step_by(wide) {
+                let part = from..positions.len().min(from + wide);
+                let block = values.slice(s![these.clone(), part.clone()]);
+                let _memory = self.context.reserve((block.len() * size_of::<T>()) as u64)?;
+                let block =
+                    if is_across { self.turned(block) } else { block.iter().copied().collect() };
+                self.engine.write(
+                    lines.part(these.clone()),
+                    &positions.part(part),
+                    bytemuck::must_cast_slice(&block),
+                    &self.context,
+                )?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -286,12 +355,12 @@ impl<T: Element> ArrayStore for DenseStore<T> {
             mapped: kind == DeviceKind::Mapped,
             sparse: false,
             durable: self.mode == Mode::ReadWrite && kind != DeviceKind::Memory,
+            grows: self.growth.as_ref().and_then(Growth::axis),
         }
     }
 
     fn stats(&self) -> Stats {
-        let stored = (self.engine.geometry.lines * self.engine.geometry.line_items) as u64;
-        Stats { bytes_on_disk: self.engine.device.len(), stored }
+        self.settled_stats()
     }
 
     fn read(&self, selection: &Selection, out: ArrayViewMut2<'_, T>) -> Result<()> {
@@ -322,36 +391,8 @@ impl<T: Element> ArrayStore for DenseStore<T> {
         self.check_writable()?;
         let (rows, cols) = selection.resolve(self.spec.shape)?;
         check_shape(values.dim(), (rows.len(), cols.len()))?;
-        // From here on as lines × positions of the file.
         let (lines, positions) = self.split(rows, cols);
-        let values = match self.order {
-            Order::C => values,
-            Order::Fortran => values.reversed_axes(),
-        };
-        if let Some(values) = values.to_slice() {
-            let bytes = bytemuck::must_cast_slice(values);
-            return self.engine.write(lines, &positions, bytes, &self.context);
-        }
-        let is_across = values.t().is_standard_layout();
-        let wide = self.staging_items().min(positions.len()).max(1);
-        let high = (self.staging_items() / wide).max(1);
-        for top in (0..lines.len()).step_by(high) {
-            let these = top..lines.len().min(top + high);
-            for from in (0..positions.len()).step_by(wide) {
-                let part = from..positions.len().min(from + wide);
-                let block = values.slice(s![these.clone(), part.clone()]);
-                let _memory = self.context.reserve((block.len() * size_of::<T>()) as u64)?;
-                let block =
-                    if is_across { self.turned(block) } else { block.iter().copied().collect() };
-                self.engine.write(
-                    lines.part(these.clone()),
-                    &positions.part(part),
-                    bytemuck::must_cast_slice(&block),
-                    &self.context,
-                )?;
-            }
-        }
-        Ok(())
+        self.write_lines(lines, positions, self.as_lines(values))
     }
 
     fn visit(
@@ -400,8 +441,15 @@ impl<T: Element> ArrayStore for DenseStore<T> {
         Ok(Box::new(DenseTiles(self)))
     }
 
+    fn append(&mut self, values: ArrayView2<'_, T>) -> Result<()> {
+        self.append_lines(self.as_lines(values))
+    }
+
     fn sync(&mut self) -> Result<()> {
-        if self.mode == Mode::ReadWrite { self.engine.device.sync() } else { Ok(()) }
+        match &mut self.growth {
+            Some(growth) => growth.sync(&mut self.engine),
+            None => Ok(()),
+        }
     }
 
     fn plan(&self, access: &Access, context: &Context) -> Result<Plan> {

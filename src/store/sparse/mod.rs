@@ -134,7 +134,8 @@ impl<T: Element> SparseStore<T> {
             let reason = format!("holds {}, not {}", layout.dtype, T::DTYPE);
             return Err(Error::new(ErrorKind::DtypeMismatch, "open", reason).at(&path));
         }
-        let stats = Stats { bytes_on_disk: device.len(), stored: layout.entries() };
+        let stats =
+            Stats { bytes_on_disk: device.len(), stored: layout.entries(), ignored_bytes: 0 };
         let facts =
             Facts { compression: layout.compression, shape: layout.shape, dtype: layout.dtype };
         let base = Base::open(device, layout, Arc::clone(&medium))?;
@@ -181,7 +182,7 @@ impl<T: Element> SparseStore<T> {
             fresh: Some(fresh),
             named: None,
             is_named: false,
-            stats: Stats { bytes_on_disk: 0, stored: 0 },
+            stats: Stats { bytes_on_disk: 0, stored: 0, ignored_bytes: 0 },
             sum: sum_bits::<T>,
             context: context.clone(),
         };
@@ -243,6 +244,7 @@ impl<T: Element> ArrayStore for SparseStore<T> {
             mapped: kind == DeviceKind::Mapped && base.is_in_place(),
             sparse: true,
             durable: *mode == Mode::ReadWrite && kind != DeviceKind::Memory,
+            grows: None,
         }
     }
 
@@ -346,6 +348,14 @@ impl<T: Element> ArrayStore for SparseStore<T> {
         Ok(Box::new(SparseWriter::new(self, context)))
     }
 
+    fn append(&mut self, _values: ArrayView2<'_, T>) -> Result<()> {
+        self.check_writable()?;
+        let reason = format!("a sparse file ({}) does not grow in place", self.spec.layout);
+        Err(Error::new(ErrorKind::Unsupported, "append", reason)
+            .at(&self.engine.path)
+            .hint("dense files do: by rows in C order, by columns in Fortran order"))
+    }
+
     fn sync(&mut self) -> Result<()> {
         if self.engine.mode == Mode::ReadWrite { self.engine.sync() } else { Ok(()) }
     }
@@ -398,7 +408,11 @@ impl<W: Bits> Engine<W> {
         self.is_named = true;
         self.named = None;
         self.existing = Existing::Replace;
-        self.stats = Stats { bytes_on_disk: self.base.file_bytes(), stored: self.base.entries() };
+        self.stats = Stats {
+            bytes_on_disk: self.base.file_bytes(),
+            stored: self.base.entries(),
+            ignored_bytes: 0,
+        };
         Ok(())
     }
 }

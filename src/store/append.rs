@@ -1,0 +1,95 @@
+//! Appending one store to another in bounded memory.
+
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2, Axis as NdAxis, ShapeBuilder, Slice};
+
+use super::{ArrayStore, Context, shape_error};
+use crate::array::{Axis, Element, Selection};
+use crate::error::Result;
+
+/// Bytes that are read and appended at a time, at most: a quarter of the budget.
+const LARGEST_PART_BYTES: u64 = 64 << 20;
+
+/// Appends every line of `from` to `to`, along the axis that `to` grows along.
+pub(super) fn append_from<S: ArrayStore + ?Sized>(
+    to: &mut S,
+    from: &dyn ArrayStore<Elem = S::Elem>,
+    context: &Context,
+) -> Result<()> {
+    let along = Along(usize::from(to.spec().layout.is_columnar()));
+    let shape = from.spec().shape;
+    let (many, width) = along.split(shape.rows, shape.cols);
+    // What cannot be appended is refused before anything is read, also where there is nothing to read.
+    to.append(along.block(0, width).view())?;
+    let item_bytes = size_of::<S::Elem>() as u64;
+    let part_bytes = LARGEST_PART_BYTES.min(context.available_bytes() / 4);
+    let part_items = usize::try_from(part_bytes / item_bytes).unwrap_or(usize::MAX).max(1);
+    if width > part_items {
+        return append_in_parts(to, from, along, part_items, context);
+    }
+    let step = (part_items / width.max(1)).min(many).max(1);
+    let _memory = context.reserve((step * width) as u64 * item_bytes)?;
+    let mut block = along.block(step, width);
+    for first in (0..many).step_by(step) {
+        let end = many.min(first + step);
+        let mut part = block.slice_axis_mut(NdAxis(along.0), Slice::from(..end - first));
+        from.read(&along.selection(first..end, Axis::All), part.view_mut())?;
+        to.append(part.view())?;
+        context.advance(0)?;
+    }
+    Ok(())
+}
+
+/// Line by line, each as zeros first and then part by part: where a line is longer than what is moved at a time.
+fn append_in_parts<S: ArrayStore + ?Sized>(
+    to: &mut S,
+    from: &dyn ArrayStore<Elem = S::Elem>,
+    along: Along,
+    part_items: usize,
+    context: &Context,
+) -> Result<()> {
+    let (many, width) = along.split(from.spec().shape.rows, from.spec().shape.cols);
+    let _memory = context.reserve((part_items * size_of::<S::Elem>()) as u64)?;
+    let zero = [S::Elem::default()];
+    let zero = ArrayView2::from_shape((1, 1), &zero).map_err(shape_error)?;
+    let line_of_zeros = zero.broadcast(along.join(1, width)).expect("one cell is as many as asked");
+    for line in 0..many {
+        let place = along.split(to.spec().shape.rows, to.spec().shape.cols).0;
+        to.append(line_of_zeros)?;
+        for start in (0..width).step_by(part_items) {
+            let part = start..width.min(start + part_items);
+            let mut block = along.block(1, part.len());
+            from.read(&along.selection(line..line + 1, part.clone()), block.view_mut())?;
+            to.write(&along.selection(place..place + 1, part), block.view())?;
+            context.advance(0)?;
+        }
+    }
+    Ok(())
+}
+
+/// The axis along which lines follow one another: 0 where they are rows, 1 where they are columns.
+#[derive(Debug, Clone, Copy)]
+struct Along(usize);
+
+impl Along {
+    /// (lines, positions) for (rows, columns).
+    fn split<P>(self, rows: P, cols: P) -> (P, P) {
+        if self.0 == 0 { (rows, cols) } else { (cols, rows) }
+    }
+
+    /// (rows, columns) for (lines, positions).
+    fn join<P>(self, lines: P, positions: P) -> (P, P) {
+        self.split(lines, positions)
+    }
+
+    /// Zeros, each line together.
+    fn block<T: Element>(self, lines: usize, width: usize) -> Array2<T> {
+        Array2::from_elem(self.join(lines, width).set_f(self.0 == 1), T::default())
+    }
+
+    fn selection(self, lines: Range<usize>, positions: impl Into<Axis>) -> Selection {
+        let (rows, cols) = self.join(lines.into(), positions.into());
+        Selection::block(rows, cols)
+    }
+}
