@@ -342,6 +342,7 @@ def main():
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     data = given.data_dir or given.out
+    data.mkdir(parents=True, exist_ok=True)
     wanted = given.only.split(",") if given.only else None
 
     def wants(name):

@@ -30,6 +30,8 @@ enum Map {
 impl MappedDevice {
     pub(super) fn new(file: DiskFile) -> Result<Self> {
         let map = map(&file)?;
+        // Only the header is looked at for now: left to itself, the fault would read as much as the kernel reads ahead.
+        advice::read_ahead(&file.file, 0..file.len.min(PAGE_BYTES as u64));
         Ok(Self { map, file })
     }
 
@@ -59,7 +61,6 @@ const SWEPT_BYTES: usize = 256 << 10;
 
 /// Bytes of the unit in which maps are advised on: every page size is a multiple of it or it of them, and
 /// where neither holds the hint is refused.
-#[cfg(unix)]
 const PAGE_BYTES: usize = 4096;
 
 impl MappedDevice {

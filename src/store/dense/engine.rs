@@ -114,18 +114,14 @@ impl Engine {
             return Ok(());
         }
         let row_bytes = run.len() * self.geometry.item_bytes;
-        for first in (0..lines.len()).step_by(PREFETCH_RANGES) {
-            let batch = first..lines.len().min(first + PREFETCH_RANGES);
-            let part = |ordinal| self.geometry.part_range(plan.pick(ordinal).1, run.clone());
-            if plan.scattered && batch.len() > 1 {
-                self.device.prefetch(&batch.clone().map(part).collect::<Vec<_>>());
-            }
-            for ordinal in batch.clone() {
-                let place = plan.pick(ordinal).0;
-                let out = &mut block.bytes[place * row_bytes..(place + 1) * row_bytes];
-                self.device.read_into(part(ordinal).start, out)?;
-            }
-            context.advance((batch.len() * row_bytes) as u64)?;
+        let segments = [run.clone()];
+        let mut ahead = Ahead::new(self, plan, &segments);
+        for ordinal in 0..lines.len() {
+            ahead.reach(ordinal + 1);
+            let (place, line) = plan.pick(ordinal);
+            let out = &mut block.bytes[place * row_bytes..(place + 1) * row_bytes];
+            self.device.read_into(self.geometry.offset(line, run.start), out)?;
+            context.advance(row_bytes as u64)?;
         }
         Ok(())
     }
@@ -152,11 +148,11 @@ impl Engine {
         if plan.workers > 1 {
             return self.read_shared(plan, &segment, &picks, block, context);
         }
-        let mut ahead = Ahead::default();
+        let mut ahead = Ahead::new(self, plan, &plan.segments);
         for window in plan.windows(segment.clone()) {
             // Windows one after another are read ahead by the kernel itself, in large pages.
             if plan.scattered {
-                ahead.prefetch(self, plan, &segment, &window);
+                ahead.reach(window.ordinals.end);
             } else {
                 self.device.sweep(window.bytes.clone());
             }
@@ -247,12 +243,12 @@ impl Engine {
     ) -> Result<()> {
         let members = members(&plan.segments, positions);
         let item_bytes = self.geometry.item_bytes;
+        let mut ahead = Ahead::new(self, plan, &plan.segments);
         for ordinal in 0..block.lines {
+            ahead.reach(ordinal + 1);
             let (place, line) = plan.pick(ordinal);
-            let part = |segment: &Range<usize>| self.geometry.part_range(line, segment.clone());
-            let ranges: Vec<_> = plan.segments.iter().map(part).collect();
-            self.device.prefetch(&ranges);
-            for ((segment, range), members) in plan.segments.iter().zip(ranges).zip(&members) {
+            for (segment, members) in plan.segments.iter().zip(&members) {
+                let range = self.geometry.part_range(line, segment.clone());
                 self.device.with(range, &mut |bytes| {
                     for &(position, column) in members {
                         let item = match block.order {
@@ -299,34 +295,39 @@ fn members(segments: &[Range<usize>], positions: &Picks<'_>) -> Vec<Vec<(usize, 
     members
 }
 
-/// What was asked for ahead of a scattered scan.
-#[derive(Default)]
-struct Ahead {
-    /// The ordinal up to which ranges were asked for.
+/// Asks for what a scattered read will use: half of what may be in flight whenever the other half is used up, so that
+/// the device is never without work.
+struct Ahead<'r> {
+    engine: &'r Engine,
+    plan: &'r ReadPlan<'r>,
+    segments: &'r [Range<usize>],
+    /// Lines of which the segments are asked for at a time.
+    lines: usize,
+    /// The ordinal up to which they were asked for.
     until: usize,
 }
 
-impl Ahead {
-    /// Asks for the next lines' ranges, once those asked for before are used up.
-    fn prefetch(
-        &mut self,
-        engine: &Engine,
-        plan: &ReadPlan<'_>,
-        segment: &Range<usize>,
-        window: &Window,
-    ) {
-        if window.ordinals.end <= self.until {
-            return;
-        }
-        let lines = plan.line_count();
-        let from = self.until.max(window.ordinals.start);
-        let to = lines.min(window.ordinals.end.max(from + PREFETCH_RANGES));
-        for first in (from..to).step_by(PREFETCH_RANGES) {
-            let ranges: Vec<_> = (first..to.min(first + PREFETCH_RANGES))
-                .map(|ordinal| engine.geometry.part_range(plan.pick(ordinal).1, segment.clone()))
+impl<'r> Ahead<'r> {
+    fn new(engine: &'r Engine, plan: &'r ReadPlan<'r>, segments: &'r [Range<usize>]) -> Self {
+        let lines = (PREFETCH_RANGES / 2 / segments.len().max(1)).max(1);
+        // One line by itself is read at once.
+        let until = if plan.scattered && plan.line_count() > 1 { 0 } else { usize::MAX };
+        Self { engine, plan, segments, lines, until }
+    }
+
+    /// Makes sure that the lines before ordinal `end` are asked for, and as many again as are at a time.
+    fn reach(&mut self, end: usize) {
+        let count = self.plan.line_count();
+        while self.until < count.min(end.saturating_add(self.lines)) {
+            let to = count.min(self.until + self.lines);
+            let part = |ordinal, segment: &Range<usize>| {
+                self.engine.geometry.part_range(self.plan.pick(ordinal).1, segment.clone())
+            };
+            let ranges: Vec<_> = (self.until..to)
+                .flat_map(|ordinal| self.segments.iter().map(move |segment| part(ordinal, segment)))
                 .collect();
-            engine.device.prefetch(&ranges);
+            self.engine.device.prefetch(&ranges);
+            self.until = to;
         }
-        self.until = to;
     }
 }
