@@ -236,7 +236,7 @@ def rows(load, probe, convert, elements):
                 limit = run.regimes.partition(":")[2].removesuffix("MiB")
                 budget = min(256 * MIB, (int(limit) - 32) * MIB * 2 // 3) if limit else 256 * MIB
                 worst = max(worst, *(peak - budget for peak in of_run))
-            except Missing:
+            except (Missing, FileNotFoundError):
                 pass
         return "", [("≤ effective budget + 16 MiB over the start", f"at most budget {worst / MIB:+.1f} MiB")]
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::Context;
+use super::{Budget, Context};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{Advice, Device, Medium, Pages};
 
@@ -25,6 +25,12 @@ const SHORT_BYTES: usize = 4096;
 
 /// Bytes of short columns that are read in one call.
 const GROUP_BYTES: usize = 256 << 10;
+
+/// Bytes of a log that the page cache does not hold after which the disk is set to work on them.
+const WRITE_OUT_BYTES: u64 = 4 << 20;
+
+/// Columns' parts are asked for ahead of use where there are no more of them, in columns and in bytes.
+const AHEAD_BYTES: usize = 16 << 20;
 
 /// The slot of a column that has not come.
 const NOT_THERE: u32 = u32::MAX;
@@ -42,6 +48,10 @@ pub(super) struct ColumnStage {
     pages: Pages,
     log: Option<Box<dyn Device>>,
     scratch: Scratch,
+    /// Whether the page cache holds the log: else the disk is set to work on it at once.
+    is_cached: bool,
+    /// Logged, and not yet handed to the disk.
+    pending: Range<u64>,
 }
 
 /// Where a log is made, if one is needed.
@@ -67,6 +77,7 @@ impl ColumnStage {
         column_bytes: usize,
         held: usize,
         scratch: Scratch,
+        budget: Budget,
     ) -> Result<Self> {
         if u32::try_from(columns).is_ok_and(|columns| columns < NOT_THERE) {
             let stride = column_bytes.next_multiple_of(ALIGNMENT_BYTES);
@@ -78,6 +89,8 @@ impl ColumnStage {
                 pages: Pages::new(held * stride)?,
                 log: None,
                 scratch,
+                is_cached: budget.is_cached((columns.saturating_sub(held) * stride) as u64),
+                pending: 0..0,
             });
         }
         let reason = format!("{columns} columns are too many to be put together in rows");
@@ -114,6 +127,7 @@ impl ColumnStage {
             Some(logged) => {
                 let at = (logged * self.stride) as u64;
                 self.log()?.write_at(at, column)?;
+                self.logged(at..at + column.len() as u64);
             }
         }
         if is_new {
@@ -122,6 +136,24 @@ impl ColumnStage {
             self.come += 1;
         }
         Ok(())
+    }
+
+    /// Sets the disk to work on what was logged, a stretch at a time.
+    fn logged(&mut self, range: Range<u64>) {
+        if self.is_cached {
+            return;
+        }
+        if self.pending.is_empty() || range.start < self.pending.start {
+            self.pending = range;
+        } else {
+            self.pending.end = range.end;
+        }
+        if self.pending.end - self.pending.start >= WRITE_OUT_BYTES
+            && let Some(log) = &self.log
+        {
+            log.write_back(self.pending.clone());
+            self.pending = 0..0;
+        }
     }
 
     fn log(&mut self) -> Result<&mut dyn Device> {
@@ -137,6 +169,20 @@ impl ColumnStage {
     fn iter(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let there = self.slots.iter().enumerate().filter(|(_, slot)| **slot != NOT_THERE);
         there.map(|(index, &slot)| (index, slot as usize))
+    }
+
+    /// Asks for `part` of every logged column ahead of use, where that is not too much.
+    pub(super) fn prefetch(&self, part: &Range<usize>) {
+        let Some(log) = &self.log else { return };
+        let logged = self.come.saturating_sub(self.held());
+        let is_little = logged <= GROUP_COLUMNS && logged.saturating_mul(part.len()) <= AHEAD_BYTES;
+        if is_little && self.stride > SHORT_BYTES {
+            let range = |slot| {
+                let at = (slot * self.stride) as u64;
+                at + part.start as u64..at + part.end as u64
+            };
+            log.prefetch(&(0..logged).map(range).collect::<Vec<_>>());
+        }
     }
 
     /// Shows the bytes of `part` of every column, some columns at a time, from the lowest to the highest. `buffer` is
@@ -215,7 +261,6 @@ impl ColumnStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Budget;
     use crate::sys::MemoryMedium;
 
     #[test]
@@ -223,7 +268,7 @@ mod tests {
         let context = Context::new(Budget::new(1 << 20));
         for held in [0, 2, 5] {
             let scratch = Scratch { medium: Arc::new(MemoryMedium::new()), near: "a".into() };
-            let mut stage = ColumnStage::new(10, 100, held, scratch).unwrap();
+            let mut stage = ColumnStage::new(10, 100, held, scratch, context.budget()).unwrap();
             for index in [9, 3, 7, 3, 5, 6] {
                 let again = if index == 3 { stage.len() as u8 } else { 0 };
                 let column: Vec<u8> = (0..100).map(|i| i + index as u8 + again).collect();
@@ -251,7 +296,7 @@ mod tests {
         let context = Context::new(Budget::new(1 << 20));
         for step in [1, 7] {
             let scratch = Scratch { medium: Arc::new(MemoryMedium::new()), near: "a".into() };
-            let mut stage = ColumnStage::new(10_000, 4, 100, scratch).unwrap();
+            let mut stage = ColumnStage::new(10_000, 4, 100, scratch, context.budget()).unwrap();
             for k in 0..10_000 {
                 let column = k * step % 10_000;
                 stage.put(column, &(column as u32).to_le_bytes()).unwrap();

@@ -3,13 +3,14 @@
 //! Hints never fail: where one cannot be given, things are as slow as without it.
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{advise, drop_cached, read_ahead};
+pub(super) use linux::{advise, drop_cached, read_ahead, write_out};
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::File;
     use std::num::NonZeroU64;
     use std::ops::Range;
+    use std::os::fd::AsRawFd;
 
     use rustix::fs::{Advice as FileAdvice, fadvise};
 
@@ -42,10 +43,29 @@ mod linux {
     pub(in crate::sys) fn drop_cached(file: &File, range: Range<u64>) {
         give(file, range, FileAdvice::DontNeed);
     }
+
+    /// Starts writing the changed pages of `range`, which makes nothing durable.
+    #[allow(unsafe_code)]
+    pub(in crate::sys) fn write_out(file: &File, range: Range<u64>) {
+        let bounds = (i64::try_from(range.start), i64::try_from(range.end));
+        if let (Ok(start), Ok(end)) = bounds
+            && start < end
+        {
+            // SAFETY: the call takes numbers only; the descriptor is open as long as `file` is borrowed.
+            let _ = unsafe {
+                libc::sync_file_range(
+                    file.as_raw_fd(),
+                    start,
+                    end - start,
+                    libc::SYNC_FILE_RANGE_WRITE,
+                )
+            };
+        }
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{advise, drop_cached, read_ahead};
+pub(super) use elsewhere::{advise, drop_cached, read_ahead, write_out};
 
 /// Systems to which these hints cannot be given.
 #[cfg(not(target_os = "linux"))]
@@ -58,4 +78,5 @@ mod elsewhere {
     pub(in crate::sys) fn advise(_file: &File, _advice: Advice) {}
     pub(in crate::sys) fn read_ahead(_file: &File, _range: Range<u64>) {}
     pub(in crate::sys) fn drop_cached(_file: &File, _range: Range<u64>) {}
+    pub(in crate::sys) fn write_out(_file: &File, _range: Range<u64>) {}
 }

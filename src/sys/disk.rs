@@ -12,7 +12,7 @@ use super::files::{self, Draft};
 use super::flusher::Flusher;
 use super::mapped::MappedDevice;
 use super::positioned::PositionedDevice;
-use super::{Device, DeviceKind, Existing, LockPolicy, Medium, Mode, bounds};
+use super::{Device, DeviceKind, Existing, LockPolicy, Medium, Mode, advice, bounds};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Stretches below this are not worth a thread that makes them durable ahead of time.
@@ -174,8 +174,13 @@ impl DiskFile {
         Ok(())
     }
 
-    /// Starts making what was written to `range` durable, where that is enough to be worth a thread.
+    /// Starts making what was written to `range` durable, where that is enough to be worth a thread. Scratch need not
+    /// be durable, only out of the way.
     pub(super) fn write_back(&self, range: Range<u64>) {
+        if self.near.is_some() {
+            advice::write_out(&self.file, range);
+            return;
+        }
         if range.end.saturating_sub(range.start) < FLUSHED_BYTES {
             return;
         }

@@ -2,6 +2,7 @@
 #![cfg(feature = "program")]
 
 mod append;
+mod explain;
 mod happy;
 mod refusals;
 mod reports;

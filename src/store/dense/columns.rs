@@ -18,8 +18,12 @@ use crate::sys::{Device, DeviceKind, Pages};
 /// The least memory with which blocks are transposed: less would be a block of a few rows.
 const SMALLEST_BLOCK_BYTES: u64 = 256;
 
-/// The largest block: its input and output still fit the last-level cache.
+/// The largest block, unless logged columns' parts would become short: its input and output still fit the last-level
+/// cache.
 const LARGEST_BLOCK_BYTES: u64 = 8 << 20;
+
+/// A logged column's part of a block is at least so long, where the memory allows: it is read in one go.
+const LOGGED_PART_BYTES: u64 = 64 << 10;
 
 /// Bytes written in place after which the disk is set to work on them.
 const WRITE_BACK_BYTES: u64 = 48 << 20;
@@ -56,7 +60,15 @@ impl ColumnPlan {
         let times = if writes_by_calls(&*engine.device) { 3 } else { 2 };
         let row_bytes = times * geometry.line_bytes().max(1) as u64;
         let least = SMALLEST_BLOCK_BYTES.max(row_bytes);
-        let block_bytes = (available_bytes / 4).clamp(least, LARGEST_BLOCK_BYTES.max(least));
+        let is_held =
+            column_bytes.saturating_mul(geometry.line_items as u64) <= available_bytes / 4 * 3;
+        let largest = match is_held {
+            true => LARGEST_BLOCK_BYTES,
+            false => {
+                LARGEST_BLOCK_BYTES.max(times * geometry.line_items as u64 * LOGGED_PART_BYTES)
+            }
+        };
+        let block_bytes = (available_bytes / 4).clamp(least, largest.max(least));
         let block_rows = usize::try_from(block_bytes / row_bytes).unwrap_or(usize::MAX);
         let held = available_bytes.saturating_sub(block_bytes) / column_bytes;
         Self {
@@ -171,6 +183,7 @@ impl<'a, T: Element> StagedColumns<'a, T> {
             geometry.lines * geometry.item_bytes,
             plan.held,
             scratch,
+            context.budget(),
         )?;
         let context = context.clone();
         Ok(Self { engine, context, plan, stage, _memory, element: PhantomData })
@@ -283,6 +296,12 @@ impl Blocks<'_> {
         let bytes = &mut bytes[..rows.len() * self.geometry.line_bytes()];
         let part = rows.start * item_bytes..rows.end * item_bytes;
         let context = self.context;
+        let next = rows.end..self.geometry.lines.min(rows.end + self.rows);
+        if rows.start == 0 {
+            self.stage.prefetch(&part);
+        }
+        // While this block is put together and the one before is written, the disk reads for the next one.
+        self.stage.prefetch(&(next.start * item_bytes..next.end * item_bytes));
         self.stage.each_part(&part, &mut self.parts, context, &mut |columns| {
             let moved = columns.len() * part.len();
             context.install_for(moved, || {

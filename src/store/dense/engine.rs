@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::geometry::Geometry;
 use super::kernel::{self, Block, BlockOrder, Lines};
-use super::plan::{Means, ReadKind, ReadPlan, Window, window_bytes};
+use super::plan::{Means, ReadKind, ReadPlan, SHARED_WINDOW_BYTES, Window, window_bytes};
 use crate::array::Picks;
 use crate::error::Result;
 use crate::store::Context;
@@ -107,11 +107,21 @@ impl Engine {
         let run = positions.as_run().expect("a direct plan is made for a run of positions only");
         if let Some(lines) = lines.as_run().filter(|_| run.len() == self.geometry.line_items) {
             let start = self.geometry.offset(lines.start, 0);
-            for (index, piece) in block.bytes.chunks_mut(COPY_BYTES).enumerate() {
-                self.device.read_into(start + (index * COPY_BYTES) as u64, piece)?;
-                context.advance(piece.len() as u64)?;
-            }
-            return Ok(());
+            let (workers, bytes) = match plan.workers {
+                1 => (1, COPY_BYTES),
+                workers => (workers, SHARED_WINDOW_BYTES as usize),
+            };
+            let pieces = block.bytes.chunks_mut(bytes).enumerate();
+            return share(
+                context,
+                workers,
+                pieces,
+                || (),
+                |(), (index, piece)| {
+                    self.device.read_into(start + (index * bytes) as u64, piece)?;
+                    context.advance(piece.len() as u64)
+                },
+            );
         }
         let row_bytes = run.len() * self.geometry.item_bytes;
         let segments = [run.clone()];
@@ -178,27 +188,16 @@ impl Engine {
         let item_bytes = self.geometry.item_bytes;
         let stride = plan.even_stride().expect("lists of lines are not shared among threads");
         let counts = windows.iter().map(|window| window.ordinals.len());
-        // None once reading has failed: then no thread goes on.
-        let places = Mutex::new(Some(windows.iter().zip(block.cut(item_bytes, counts))));
+        let places = windows.iter().zip(block.cut(item_bytes, counts));
         let longest = windows.iter().map(|window| window.bytes.end - window.bytes.start).max();
-        let work = || -> Result<()> {
-            let mut buffer = vec![0; longest.unwrap_or(0) as usize];
-            loop {
-                // Nothing that can panic is done while it is held.
-                let next = places.lock().expect("no panic").as_mut().and_then(Iterator::next);
-                let Some((window, mut place)) = next else { return Ok(()) };
-                let bytes = &mut buffer[..(window.bytes.end - window.bytes.start) as usize];
-                self.device.read_into(window.bytes.start, bytes)?;
-                let lines = Lines { offset: 0, stride, count: window.ordinals.len() };
-                kernel::gather_cut(item_bytes, bytes, lines, picks, &mut place);
-                self.passed(window.bytes.clone(), context);
-                context.advance(bytes.len() as u64)?;
-            }
-        };
-        context.install(|| {
-            (0..plan.workers)
-                .into_par_iter()
-                .try_for_each(|_| work().inspect_err(|_| *places.lock().expect("no panic") = None))
+        let buffer = || vec![0; longest.unwrap_or(0) as usize];
+        share(context, plan.workers, places, buffer, |buffer, (window, mut place)| {
+            let bytes = &mut buffer[..(window.bytes.end - window.bytes.start) as usize];
+            self.device.read_into(window.bytes.start, bytes)?;
+            let lines = Lines { offset: 0, stride, count: window.ordinals.len() };
+            kernel::gather_cut(item_bytes, bytes, lines, picks, &mut place);
+            self.passed(window.bytes.clone(), context);
+            context.advance(bytes.len() as u64)
         })
     }
 
@@ -266,6 +265,36 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Works on `items`, which are taken in their order, on `workers` threads, until there are none or one fails. Each
+/// thread has a `state` of its own.
+fn share<I, S>(
+    context: &Context,
+    workers: usize,
+    items: I,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, I::Item) -> Result<()> + Sync,
+) -> Result<()>
+where
+    I: Iterator + Send,
+{
+    if workers == 1 {
+        let mut state = state();
+        return items.into_iter().try_for_each(|item| work(&mut state, item));
+    }
+    // None once one has failed: then no thread goes on.
+    let items = Mutex::new(Some(items));
+    let run = || {
+        let mut state = state();
+        loop {
+            // Nothing that can panic is done while it is held.
+            let next = items.lock().expect("no panic").as_mut().and_then(Iterator::next);
+            let Some(item) = next else { return Ok(()) };
+            work(&mut state, item).inspect_err(|_| *items.lock().expect("no panic") = None)?;
+        }
+    };
+    context.install(|| (0..workers).into_par_iter().try_for_each(|_| run()))
 }
 
 /// The same picks, counted from `origin`.

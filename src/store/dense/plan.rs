@@ -28,7 +28,10 @@ const LEAST_MAPPED_WINDOW_BYTES: u64 = 1 << 20;
 const POSITIONED_WINDOW_BYTES: u64 = 8 << 20;
 
 /// Windows that several threads read and gather from: each stays in its thread's second-level cache.
-const SHARED_WINDOW_BYTES: u64 = 1 << 20;
+pub(super) const SHARED_WINDOW_BYTES: u64 = 1 << 20;
+
+/// Runs from this length on are copied by several threads.
+const SHARED_RUN_BYTES: u64 = 4 << 20;
 
 /// Bytes of the unit in which a map moves data.
 pub(super) const PAGE_BYTES: u64 = 4096;
@@ -142,6 +145,12 @@ impl<'a> ReadPlan<'a> {
             let one = window_bytes.max((span.len() * geometry.item_bytes) as u64);
             workers = usize::try_from(available_bytes / 4 / one).unwrap_or(usize::MAX);
             workers = workers.clamp(1, threads);
+        }
+        // What is copied without a stop needs no memory for that.
+        let wanted = lines.len() as u64 * (positions.len() * geometry.item_bytes) as u64;
+        let is_one_run = positions.len() == geometry.line_items && lines.as_run().is_some();
+        if direct && is_one_run && device == DeviceKind::Positioned && wanted >= SHARED_RUN_BYTES {
+            workers = threads;
         }
         Self { kind, geometry, device, lines, by_line, segments, window_bytes, workers, scattered }
     }

@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, ShapeBuilder};
 
 use super::engine::Engine;
 use super::kernel::{self, Block, BlockOrder};
-use super::plan::{window_bytes, window_memory};
+use super::plan::{SHARED_WINDOW_BYTES, window_bytes, window_memory};
 use super::turn::{TurnLog, TurnPlan};
 use crate::array::{Element, Order, Picks};
 use crate::error::{Error, ErrorKind, Result};
@@ -48,7 +48,11 @@ impl Engine {
             return self.turned(passes, context).unwrap_or(passes);
         }
         let kind = if lends { self.device.kind() } else { DeviceKind::Positioned };
-        let window = window_bytes(kind, self.device.len(), context);
+        let mut window = window_bytes(kind, self.device.len(), context);
+        if kind == DeviceKind::Positioned && context.threads() == 1 {
+            // What one thread reads it uses at once: it stays in the second-level cache.
+            window = window.min(SHARED_WINDOW_BYTES);
+        }
         let positions = fitting(window, geometry.item_bytes as u64, geometry.line_items);
         let line_bytes = (positions * geometry.item_bytes) as u64;
         Cut::Lines { lines: fitting(window, line_bytes, geometry.lines), positions }
@@ -152,8 +156,10 @@ impl Engine {
     ) -> Result<()> {
         let geometry = &self.geometry;
         // Nothing is asked for ahead: what the kernel reads ahead by itself comes in large pages, what it is
-        // told to read in small ones.
-        self.device.advise(Advice::Sequential);
+        // told to read in small ones. A map that is swept needs no advice: with it, it was read three times as slowly.
+        if self.device.kind() == DeviceKind::Positioned {
+            self.device.advise(Advice::Sequential);
+        }
         let lends = self.lends::<T>();
         let mut buffer = Buffer::<T>::new(if lends { 0 } else { lines * positions }, context)?;
         for top in (0..geometry.lines).step_by(lines) {

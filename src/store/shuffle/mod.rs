@@ -280,7 +280,8 @@ fn visit_logged<T: Element>(
     for (index, some) in rows.chunks(group).enumerate() {
         let from = (index * group) as u64 * row_bytes as u64;
         let to = from + (some.len() * row_bytes) as u64;
-        log.prefetch(&[to..(to + (group * row_bytes) as u64).min(log.len())]);
+        let next = to..(to + (group * row_bytes) as u64).min(log.len());
+        log.prefetch(std::slice::from_ref(&next));
         let values = block.part(some.len() * shape.cols);
         log.read_into(from, bytemuck::must_cast_slice_mut(values))?;
         let values = &*values;

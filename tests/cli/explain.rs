@@ -1,0 +1,45 @@
+//! `explain --analyze --cold`: what plans say comes from the device, and what does.
+#![cfg(target_os = "linux")]
+
+use super::Place;
+
+/// Shapes of access: (file, selection). Large enough that what the kernel reads ahead beyond the end is a small part.
+const CASES: [(&str, &str); 6] = [
+    ("narrow.npy", "--columns 7"),
+    ("narrow.npy", "--rows 30000:590000"),
+    ("narrow.npy", "--rows 5:600000:3000"),
+    ("wide.npy", "--columns 7"),
+    ("wide.npy", "--columns 0,5000,19999"),
+    ("fortran.npy", "--rows 100:200"),
+];
+
+#[test]
+fn what_comes_from_the_device_is_what_plans_say() {
+    // Not in /tmp, which may be kept in memory.
+    let place = Place(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+    place.does("create narrow.npy --shape 600000x100 --fill uniform");
+    place.does("create wide.npy --shape 3000x20000 --fill uniform");
+    place.does("create fortran.npy --shape 20000x3000 --order f --fill uniform");
+    for (file, selection) in CASES {
+        for backend in ["memmap", "seek"] {
+            let arguments =
+                format!("explain {file} --backend {backend} {selection} --analyze --cold --json");
+            let found = place.json(&arguments);
+            let number = |value: &serde_json::Value| value.as_f64().unwrap();
+            let share = number(&found["analysis"]["device_bytes"]) / number(&found["bytes_paged"]);
+            assert!(
+                (share - 1.0).abs() < 0.1,
+                "{arguments}: {share} of what was planned\n{found:#}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_mapped_by_somebody_is_not_called_cold() {
+    let place = Place(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+    place.does("create a.npy --shape 30000x10 --fill uniform");
+    let array = arraystore::store::MappedArray::<f32>::open(place.path("a.npy")).unwrap();
+    assert!(array.view().sum() > 0.0);
+    place.refuses("explain a.npy --analyze --cold", &["stays in the page cache"]);
+}
