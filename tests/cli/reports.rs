@@ -23,7 +23,7 @@ fn the_table_and_the_verdict_are_printed() {
     let text = place.does("report run");
     assert!(text.contains("12.8 ms") && text.contains("failed [2]"), "{text}");
     assert!(text.contains("[2] failed: sample 1 gave another sum for column 3"), "{text}");
-    assert!(text.contains("1 of 5 samples were NOT verified"), "{text}");
+    assert!(text.contains("1 of 6 samples were NOT verified"), "{text}");
     assert!(!text.contains('\x1b'));
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     assert_eq!(place.does("report run/results.jsonl"), text);
@@ -35,9 +35,9 @@ fn formats_are_printed_or_written() {
     let markdown = place.does("report run --format md");
     assert!(markdown.starts_with("# ") && markdown.contains("## Verdict"));
     let csv = place.does("report run --format csv");
-    assert_eq!(csv.lines().count(), 1 + 7);
+    assert_eq!(csv.lines().count(), 1 + 8);
     let json = place.json("report run --format json");
-    assert_eq!(json.as_array().unwrap().len(), 6);
+    assert_eq!(json.as_array().unwrap().len(), 7);
     let ran = place.run("report run --out new/folder");
     assert_eq!((ran.code, &*ran.stdout), (Some(0), ""));
     assert!(ran.stderr.contains("wrote new/folder/report.md"));
@@ -77,7 +77,7 @@ fn an_interrupted_run_keeps_what_it_has() {
     assert_eq!(ran.code, Some(0));
     assert_eq!(
         ran.stderr,
-        "note: run/results.jsonl: line 6 is unfinished and left out: the run was interrupted\n"
+        "note: run/results.jsonl: line 7 is unfinished and left out: the run was interrupted\n"
     );
     assert!(ran.stdout.contains("memmap"));
     place.does("report run --quiet");
