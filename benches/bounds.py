@@ -70,6 +70,8 @@ class Found:
     """The records of a run."""
 
     def __init__(self, folder):
+        if not folder.is_dir():
+            raise Missing(f"{folder.name} was not run")
         lines = (folder / "results.jsonl").read_text().splitlines()
         records = [json.loads(line) for line in lines]
         self.trials = {record["backend"]: record for record in records if record["kind"] == "trial"}
@@ -236,7 +238,7 @@ def rows(load, probe, convert, elements):
                 limit = run.regimes.partition(":")[2].removesuffix("MiB")
                 budget = min(256 * MIB, (int(limit) - 32) * MIB * 2 // 3) if limit else 256 * MIB
                 worst = max(worst, *(peak - budget for peak in of_run))
-            except (Missing, FileNotFoundError):
+            except Missing:
                 pass
         return "", [("≤ effective budget + 16 MiB over the start", f"at most budget {worst / MIB:+.1f} MiB")]
 
@@ -262,7 +264,7 @@ def table(sources):
     for work, find in rows(*sources):
         try:
             own, bounds = find()
-        except (Missing, FileNotFoundError, KeyError) as error:
+        except Missing as error:
             lines.append(f"| {work} | not measured | | {error} |")
             continue
         for index, (bound, value) in enumerate(bounds):
@@ -367,7 +369,10 @@ def main():
         return Found(given.out / name)
 
     def kept(name):
-        return json.loads((given.out / f"{name}.json").read_text())
+        path = given.out / f"{name}.json"
+        if not path.exists():
+            raise Missing(f"{name} was not measured")
+        return json.loads(path.read_text())
 
     made = table((load, lambda: kept("probe")["limits"], lambda: kept("convert"), lambda: kept("elements")))
     (given.out / "table.md").write_text(made)
