@@ -9,7 +9,7 @@ use super::folder::DataFolder;
 use super::matrix::{DataFiles, Matrix, extension};
 use super::plan::Group;
 use super::process::TrialProcess;
-use super::protocol::{Reply, Request};
+use super::protocol::{MAX_LISTED_ROWS, Reply, Request};
 use super::results::Results;
 use super::sample::{Entry, Stop, is_fill, length, unexpected};
 use super::{Observer, regime};
@@ -18,6 +18,7 @@ use crate::measure;
 use crate::record::{self, Line, Status, Summary};
 use crate::store::{Cancel, Context};
 use crate::sys;
+use crate::workload::Workload;
 
 /// Whether what a group fills is wanted afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,10 @@ impl Runner<'_> {
         let ended = |status, reason: String| Err(Stop::Trial { status, reason, sample: None });
         if let Some(reason) = entrant.declines(group.workload) {
             return ended(Status::Unsupported, reason.to_owned());
+        }
+        if group.workload == Workload::ShuffleEpoch && self.matrix.shape.rows > MAX_LISTED_ROWS {
+            let reason = format!("the order of more than {MAX_LISTED_ROWS} rows cannot be sent");
+            return ended(Status::Unsupported, reason);
         }
         let path = if is_fill(group.workload) {
             self.folder.file(&format!("fill-{place}.{}", extension(layout)))

@@ -13,8 +13,12 @@ use crate::array::{Axis, Selection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record;
 
-/// No line of the protocol is longer: a list of a million row indices fits.
-pub(super) const MAX_LINE_BYTES: u64 = 1 << 30;
+/// No line of the protocol is longer: a list of [`MAX_LISTED_ROWS`] row indices fits.
+pub(super) const MAX_LINE_BYTES: u64 = 16 << 20;
+
+/// The most rows that a request lists: seven digits and a comma each.
+pub(super) const MAX_LISTED_ROWS: usize = 2_000_000;
+const _: () = assert!(8 * MAX_LISTED_ROWS as u64 + 4096 < MAX_LINE_BYTES);
 
 /// What the harness says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

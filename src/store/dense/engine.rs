@@ -13,7 +13,7 @@ use super::plan::{Means, ReadKind, ReadPlan, SHARED_WINDOW_BYTES, Window, window
 use crate::array::Picks;
 use crate::error::Result;
 use crate::store::Context;
-use crate::sys::Device;
+use crate::sys::{Advice, Device, DeviceKind};
 
 /// Pieces in which long copies are made, so that progress shows and a wish to stop is heard.
 pub(super) const COPY_BYTES: usize = 16 << 20;
@@ -50,6 +50,15 @@ impl Engine {
             window_bytes: self.window_bytes(context),
         };
         ReadPlan::new(self.geometry, self.device.kind(), lines, positions, order, means)
+    }
+
+    /// What the kernel is told before the file is passed from front to back: of a map nothing, it is swept; with the
+    /// advice, it was read more slowly.
+    pub(super) fn pass_advice(&self) -> Advice {
+        match self.device.kind() {
+            DeviceKind::Positioned => Advice::Sequential,
+            DeviceKind::Mapped | DeviceKind::Memory => Advice::Normal,
+        }
     }
 
     /// Copies `positions` of `lines` into `block`.

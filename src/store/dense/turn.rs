@@ -16,7 +16,7 @@ use super::plan::{PAGE_BYTES, window_memory};
 use crate::array::Picks;
 use crate::error::Result;
 use crate::store::{Context, Plan, Step, StepKind};
-use crate::sys::{Advice, Device, DeviceKind, Pages};
+use crate::sys::{Advice, Device, Pages};
 
 /// The largest block, unless the tiles' parts of it would become short: it fits the last-level cache.
 const BLOCK_BYTES: u64 = 8 << 20;
@@ -117,7 +117,10 @@ impl TurnPlan {
         let read = Step::new(StepKind::ReadLog, tiles - first, logged, 0);
         let tile_bytes = (self.positions * self.lines * geometry.item_bytes) as u64;
         Plan {
-            steps: vec![turn.advised(Advice::Sequential), read.at_once(CALLS_AHEAD as u64)],
+            steps: vec![
+                turn.advised(engine.pass_advice()),
+                read.advised(Advice::Random).at_once(CALLS_AHEAD as u64),
+            ],
             bytes_requested: total,
             memory_bytes: tile_bytes + self.block_memory(engine),
         }
@@ -147,10 +150,7 @@ impl<'a> TurnLog<'a> {
         let turned = Self { plan, geometry, log };
         let block_bytes = plan.block_lines * geometry.line_bytes();
         let (mut made, mut next) = (Pages::new(block_bytes)?, Pages::new(block_bytes)?);
-        if engine.device.kind() == DeviceKind::Positioned {
-            // A map that is swept needs no advice.
-            engine.device.advise(Advice::Sequential);
-        }
+        engine.device.advise(engine.pass_advice());
         let mut ready = 0..0;
         let blocks = turned.blocks(&(0..geometry.lines));
         for lines in blocks.map(Some).chain([None]) {

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::buffer::Buffer;
 use crate::store::stage::Scratch;
 use crate::store::{Context, Plan, Step, StepKind, Tile, Values};
-use crate::sys::{Advice, Device, DeviceKind};
+use crate::sys::{Device, DeviceKind};
 
 /// How a visit cuts the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Engine {
             }
             Cut::Turned(plan) => return plan.describe(self),
         };
-        let steps = vec![step.advised(Advice::Sequential)];
+        let steps = vec![step.advised(self.pass_advice())];
         Plan { steps, bytes_requested: total, memory_bytes }
     }
 
@@ -156,10 +156,8 @@ impl Engine {
     ) -> Result<()> {
         let geometry = &self.geometry;
         // Nothing is asked for ahead: what the kernel reads ahead by itself comes in large pages, what it is
-        // told to read in small ones. A map that is swept needs no advice: with it, it was read three times as slowly.
-        if self.device.kind() == DeviceKind::Positioned {
-            self.device.advise(Advice::Sequential);
-        }
+        // told to read in small ones.
+        self.device.advise(self.pass_advice());
         let lends = self.lends::<T>();
         let mut buffer = Buffer::<T>::new(if lends { 0 } else { lines * positions }, context)?;
         for top in (0..geometry.lines).step_by(lines) {
