@@ -31,7 +31,7 @@ fn main() {
         .configure_from_args();
     for density in DENSITIES {
         let data = Data::new(density);
-        for workload in Workload::USUAL {
+        for &workload in Workload::USUAL {
             measure(&mut criterion, workload, &data);
         }
     }

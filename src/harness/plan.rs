@@ -106,7 +106,7 @@ mod tests {
             let fills =
                 part.groups.iter().take_while(|group| group.workload == Workload::FillColumns);
             assert_eq!(fills.count(), 2);
-            for &workload in &Workload::USUAL {
+            for &workload in Workload::USUAL {
                 for regime in Regime::USUAL {
                     let found = part
                         .groups

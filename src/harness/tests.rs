@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::testing::config;
 use super::*;
-use crate::array::Order;
+use crate::array::{DType, Order, Shape};
 use crate::record::{Line, Status, Trial};
 use crate::store::{Cancel, Layout};
 use crate::workload::Workload;
@@ -127,6 +127,18 @@ fn the_answer_alone_decides() {
         let short = record(&zeros(bytes - 4), workload, 0.0);
         assert_eq!((short.status, short.samples.len()), (Status::Failed, 0), "{:?}", short.reason);
     }
+}
+
+#[test]
+fn an_epoch_of_more_rows_than_can_be_listed_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = small("exit 1", Workload::ShuffleEpoch, 1.0, folder.path());
+    let Data::Generated { shape, dtype, .. } = &mut config.data else { unreachable!() };
+    (*shape, *dtype) = (Shape::new(2_000_001, 1), DType::U8);
+    let outcome = run(&config, &Cancel::default(), &mut Deaf).unwrap();
+    let [trial] = trials(&outcome)[..] else { panic!("{outcome:?}") };
+    assert_eq!(trial.status, Status::Unsupported);
+    assert!(trial.reason.as_ref().unwrap().contains("2000000 rows"), "{:?}", trial.reason);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
+use super::StepKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 
@@ -86,6 +87,14 @@ pub trait Progress: Send + Sync {
     fn advance(&self, bytes: u64);
 }
 
+/// Hears which steps of plans are carried out. Steps nest: rows are logged while windows are shown.
+pub trait Observer: Send + Sync {
+    /// A step begins.
+    fn begin(&self, step: StepKind);
+    /// The step that began last ends.
+    fn end(&self);
+}
+
 /// A wish to stop, shared between who wishes and what runs.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
@@ -111,6 +120,7 @@ pub struct Context {
     pool: Arc<OnceLock<rayon::ThreadPool>>,
     cancel: Cancel,
     progress: Option<Arc<dyn Progress>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Context {
@@ -123,6 +133,7 @@ impl Context {
             pool: Arc::default(),
             cancel: Cancel::default(),
             progress: None,
+            observer: None,
         }
     }
 
@@ -139,6 +150,19 @@ impl Context {
     pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = Some(progress);
         self
+    }
+
+    /// The same, telling `observer`.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// The same for a part of a step: nobody is told of steps.
+    #[must_use]
+    pub(crate) fn within_step(&self) -> Self {
+        Self { observer: None, ..self.clone() }
     }
 
     /// The same, stopped by `cancel`.
@@ -249,6 +273,13 @@ impl Context {
         })
     }
 
+    /// Begins a step of a plan, which ends when this is dropped.
+    pub(crate) fn step(&self, kind: StepKind) -> StepGuard<'_> {
+        let observer = self.observer.as_deref();
+        observer.inspect(|observer| observer.begin(kind));
+        StepGuard(observer)
+    }
+
     /// Begins a part of the work named `what`, of `total` bytes.
     pub fn begin(&self, what: &str, total: u64) {
         if let Some(progress) = &self.progress {
@@ -291,6 +322,15 @@ impl fmt::Debug for Context {
 /// Runs both, each on a thread of its own where one is free: within [`Context::install`].
 pub(crate) fn join(one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
     rayon::join(one, other);
+}
+
+/// A step that is being carried out.
+pub(crate) struct StepGuard<'a>(Option<&'a dyn Observer>);
+
+impl Drop for StepGuard<'_> {
+    fn drop(&mut self) {
+        self.0.inspect(|observer| observer.end());
+    }
 }
 
 /// A part of the budget, given back when dropped.

@@ -26,7 +26,7 @@ mod verify;
 pub use crate::format::raw::RawLayout;
 pub use any::{AnyElement, AnyStore};
 pub(crate) use context::join;
-pub use context::{Budget, Cancel, Context, Progress, Reservation};
+pub use context::{Budget, Cancel, Context, Observer, Progress, Reservation};
 pub use copy::{copy, copy_any};
 pub use dense::{DenseStore, MappedArray};
 pub use memory::MemoryStore;

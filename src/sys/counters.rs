@@ -42,17 +42,32 @@ impl ProcessCounters {
     /// What came since `earlier`, an earlier reading of the same process.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
+        self.with(earlier, Duration::saturating_sub, u64::saturating_sub)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.with(other, Duration::saturating_add, u64::saturating_add)
+    }
+
+    fn with(
+        &self,
+        other: &Self,
+        times: impl Fn(Duration, Duration) -> Duration,
+        counts: impl Fn(u64, u64) -> u64,
+    ) -> Self {
         Self {
-            user: self.user.saturating_sub(earlier.user),
-            system: self.system.saturating_sub(earlier.system),
-            minor_faults: self.minor_faults.saturating_sub(earlier.minor_faults),
-            major_faults: self.major_faults.saturating_sub(earlier.major_faults),
-            read_calls: self.read_calls.saturating_sub(earlier.read_calls),
-            write_calls: self.write_calls.saturating_sub(earlier.write_calls),
-            read_bytes: self.read_bytes.saturating_sub(earlier.read_bytes),
-            written_bytes: self.written_bytes.saturating_sub(earlier.written_bytes),
-            device_read_bytes: self.device_read_bytes.saturating_sub(earlier.device_read_bytes),
-            dirtied_bytes: self.dirtied_bytes.saturating_sub(earlier.dirtied_bytes),
+            user: times(self.user, other.user),
+            system: times(self.system, other.system),
+            minor_faults: counts(self.minor_faults, other.minor_faults),
+            major_faults: counts(self.major_faults, other.major_faults),
+            read_calls: counts(self.read_calls, other.read_calls),
+            write_calls: counts(self.write_calls, other.write_calls),
+            read_bytes: counts(self.read_bytes, other.read_bytes),
+            written_bytes: counts(self.written_bytes, other.written_bytes),
+            device_read_bytes: counts(self.device_read_bytes, other.device_read_bytes),
+            dirtied_bytes: counts(self.dirtied_bytes, other.dirtied_bytes),
         }
     }
 }

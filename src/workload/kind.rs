@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use ndarray::Array2;
 
-use super::Value;
 use super::generated::chosen_rows;
+use super::{BATCH_ROWS, Value};
 use crate::array::{Axis, DType, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{ArrayStore, ArrayStoreExt};
+use crate::store::{Access, ArrayStore, ArrayStoreExt, TileOrder};
 
 /// How many rows [`Workload::ExtractRows`] asks for at most.
 const ROWS: usize = 2000;
@@ -56,15 +56,8 @@ impl Workload {
         Self::ShuffleEpoch,
     ];
 
-    /// What a comparison is made of where nothing else is asked for.
-    pub const USUAL: [Self; 6] = [
-        Self::FillColumns,
-        Self::ExtractColumn,
-        Self::ExtractColumns,
-        Self::ExtractRows,
-        Self::ExtractBlock,
-        Self::Scan,
-    ];
+    /// What a comparison is made of where nothing else is asked for: all but the epoch.
+    pub const USUAL: &[Self] = Self::ALL.split_at(6).0;
 
     /// The name in records and on the command line.
     pub const fn id(self) -> &'static str {
@@ -98,6 +91,19 @@ impl Workload {
             Self::ExtractBlock => {
                 Some(Selection::block(middle_quarter(shape.rows), middle_quarter(shape.cols)))
             }
+        }
+    }
+
+    /// What is accessed of a matrix of `shape`.
+    pub fn access(self, shape: Shape, seed: u64) -> Access {
+        match self.selection(shape, seed) {
+            Some(selection) => Access::Read(selection),
+            None => match self {
+                Self::FillColumns => Access::FillColumns,
+                Self::ExtractColumns => Access::Visit(TileOrder::Columns),
+                Self::ShuffleEpoch => Access::Shuffle { batch: BATCH_ROWS },
+                _ => Access::Visit(TileOrder::Any),
+            },
         }
     }
 

@@ -43,3 +43,39 @@ fn a_file_that_is_mapped_by_somebody_is_not_called_cold() {
     assert!(array.view().sum() > 0.0);
     place.refuses("explain a.npy --analyze --cold", &["stays in the page cache"]);
 }
+
+#[test]
+fn every_step_of_a_workload_is_planned_and_told_of() {
+    let place = Place(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+    place.does("create a.npy --shape 20000x500 --fill uniform");
+    // (workload, arguments, its steps, bytes that it writes)
+    let cases = [
+        ("extract-column", "", vec!["strided gather"], false),
+        ("scan", "", vec!["windows"], false),
+        ("extract-columns", "--memory 1MiB", vec!["turn blocks", "read the log"], true),
+        ("shuffle-epoch", "", vec!["strided gather"], false),
+    ];
+    for (workload, arguments, steps, writes) in cases {
+        let found = place.json(&format!(
+            "explain a.npy --workload {workload} {arguments} --analyze --cold --json"
+        ));
+        let planned = found["steps"].as_array().unwrap();
+        let kinds: Vec<_> = planned.iter().map(|step| step["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, steps, "{workload}");
+        let spent = |key: &str| -> f64 {
+            planned.iter().map(|step| step["spent"][key].as_f64().unwrap()).sum()
+        };
+        let total = |key: &str| found["analysis"][key].as_f64().unwrap();
+        assert!(planned.iter().all(|step| step["spent"]["seconds"].as_f64() > Some(0.0)));
+        assert!(spent("seconds") <= total("seconds"), "{workload}: {found:#}");
+        assert!(spent("device_bytes") > 0.9 * total("device_bytes"), "{workload}: {found:#}");
+        let written: u64 = planned.iter().map(|step| step["bytes_written"].as_u64().unwrap()).sum();
+        assert_eq!(written > 0, writes, "{workload}");
+        assert!(spent("written_bytes") >= written as f64, "{workload}: {found:#}");
+    }
+    let planned = place.does("explain a.npy --workload fill-columns --memory 8MiB");
+    assert!(planned.contains("log columns") && planned.contains("transpose blocks"), "{planned}");
+    place.refuses("explain a.npy --workload fill-columns --analyze", &["overwrite"]);
+    place.refuses("explain a.npy --workload scan --columns 1", &["cannot be used with"]);
+    place.refuses("explain a.npy --workload sort", &["'sort' is not a workload", "scan"]);
+}

@@ -191,6 +191,8 @@ impl<'a, T: Element> StagedColumns<'a, T> {
 
     fn stage(&mut self, index: usize, column: &[T]) -> Result<()> {
         let bytes = bytemuck::must_cast_slice(column);
+        let is_logged = self.stage.len() >= self.plan.held;
+        let _step = is_logged.then(|| self.context.step(StepKind::LogColumns));
         self.stage.put(index, bytes)?;
         self.context.advance(bytes.len() as u64)
     }
@@ -216,6 +218,7 @@ impl<T: Element> ColumnWriter for StagedColumns<'_, T> {
         if self.stage.len() == 0 || geometry.lines == 0 {
             return Ok(());
         }
+        let _step = self.context.step(StepKind::TransposeBlocks);
         let blocks = Blocks {
             geometry,
             rows: self.plan.block_rows,

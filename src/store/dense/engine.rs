@@ -12,7 +12,7 @@ use super::kernel::{self, Block, BlockOrder, Lines};
 use super::plan::{Means, ReadKind, ReadPlan, SHARED_WINDOW_BYTES, Window, window_bytes};
 use crate::array::Picks;
 use crate::error::Result;
-use crate::store::Context;
+use crate::store::{Context, StepKind};
 use crate::sys::{Advice, Device, DeviceKind};
 
 /// Pieces in which long copies are made, so that progress shows and a wish to stop is heard.
@@ -76,11 +76,13 @@ impl Engine {
             && block.bytes.len() <= COPY_BYTES
         {
             // An element, or a part of a line: nothing to plan.
+            let _step = context.step(StepKind::Windows);
             self.read_run(lines.at(0), run.start, block.bytes)?;
             return context.advance(block.bytes.len() as u64);
         }
         let plan = self.plan_read(lines, positions, block.order, context);
         let _memory = context.reserve(plan.memory_bytes())?;
+        let _step = context.step(plan.step_kind());
         if lines.len() > 1 {
             self.device.advise(plan.advice());
         }

@@ -82,6 +82,8 @@ pub(super) enum ReadKind {
 #[derive(Debug)]
 pub(super) struct ReadPlan<'a> {
     pub kind: ReadKind,
+    /// Whether what is wanted is one run of bytes, in the file as in the block.
+    is_run: bool,
     geometry: Geometry,
     device: DeviceKind,
     lines: Picks<'a>,
@@ -129,6 +131,7 @@ impl<'a> ReadPlan<'a> {
             .saturating_sub((span.len() * geometry.item_bytes) as u64);
         let scattered = segments.len() > 1 || unwanted > GAP_BYTES;
         let run = positions.as_run().filter(|_| order == BlockOrder::AsFile);
+        let is_run = lines.len() == 1 && run.is_some();
         let direct = run.is_some_and(|run| {
             // A short run of every line is cheaper gathered from windows than copied by a call each.
             (run.len() == geometry.line_items && lines.as_run().is_some()) || unwanted > GAP_BYTES
@@ -152,7 +155,18 @@ impl<'a> ReadPlan<'a> {
         if direct && is_one_run && device == DeviceKind::Positioned && wanted >= SHARED_RUN_BYTES {
             workers = threads;
         }
-        Self { kind, geometry, device, lines, by_line, segments, window_bytes, workers, scattered }
+        Self {
+            kind,
+            is_run,
+            geometry,
+            device,
+            lines,
+            by_line,
+            segments,
+            window_bytes,
+            workers,
+            scattered,
+        }
     }
 
     /// The place in the caller's block, and the line, of the `ordinal`-th wanted line from the file's front.
@@ -240,21 +254,27 @@ impl<'a> ReadPlan<'a> {
         if mapped && self.scattered {
             bytes_read = bytes_read.min(paged);
         }
-        let kind = match self.kind {
-            ReadKind::Direct if !self.scattered => StepKind::Windows,
-            ReadKind::Scan if mapped => StepKind::StridedGather,
-            ReadKind::Scan if !self.scattered => StepKind::ScanGather,
-            _ => StepKind::CoalescedRanges,
-        };
         if self.kind == ReadKind::Direct && !mapped {
             bytes_read = requested;
         }
-        let step = Step::new(kind, windows, bytes_read, 0).paged(paged).advised(self.advice());
+        let step = Step::new(self.step_kind(), windows, bytes_read, 0);
+        let step = step.paged(paged).advised(self.advice());
         let in_flight = if self.scattered { lines.min(PREFETCH_RANGES as u64) } else { 1 };
         Plan {
             steps: vec![step.at_once(in_flight.max(self.workers as u64))],
             bytes_requested: requested,
             memory_bytes: self.memory_bytes(),
+        }
+    }
+
+    /// What its user calls this read.
+    pub(super) fn step_kind(&self) -> StepKind {
+        match self.kind {
+            ReadKind::Direct if !self.scattered => StepKind::Windows,
+            ReadKind::Scan if self.is_run => StepKind::Windows,
+            ReadKind::Scan if self.device != DeviceKind::Positioned => StepKind::StridedGather,
+            ReadKind::Scan if !self.scattered => StepKind::ScanGather,
+            _ => StepKind::CoalescedRanges,
         }
     }
 

@@ -147,6 +147,7 @@ impl<'a> TurnLog<'a> {
     ) -> Result<Self> {
         let geometry = engine.geometry;
         let _memory = context.reserve(plan.block_memory(engine))?;
+        let _step = context.step(StepKind::TurnBlocks);
         let turned = Self { plan, geometry, log };
         let block_bytes = plan.block_lines * geometry.line_bytes();
         let (mut made, mut next) = (Pages::new(block_bytes)?, Pages::new(block_bytes)?);
@@ -190,6 +191,7 @@ impl<'a> TurnLog<'a> {
         let item_bytes = self.geometry.item_bytes;
         let call_bytes = self.plan.call_bytes;
         let _memory = context.reserve((context.threads() * call_bytes) as u64)?;
+        let _step = context.step(StepKind::ReadLog);
         self.log.advise(Advice::Random);
         let together = (call_bytes / (self.plan.block_lines * item_bytes)).max(1);
         let column_bytes = lines.len() * item_bytes;

@@ -159,6 +159,7 @@ impl Engine {
         // told to read in small ones.
         self.device.advise(self.pass_advice());
         let lends = self.lends::<T>();
+        let within = context.within_step();
         let mut buffer = Buffer::<T>::new(if lends { 0 } else { lines * positions }, context)?;
         for top in (0..geometry.lines).step_by(lines) {
             let these = top..geometry.lines.min(top + lines);
@@ -167,6 +168,7 @@ impl Engine {
                 let bytes = geometry.offset(these.start, part.start)
                     ..geometry.offset(these.end - 1, part.end);
                 let moved = bytes.end - bytes.start;
+                let _step = context.step(StepKind::Windows);
                 let mut show = |values: &[T]| {
                     visitor(tile(order, these.clone(), part.clone(), values, BlockOrder::AsFile)?)
                 };
@@ -185,7 +187,7 @@ impl Engine {
                         count: range.len(),
                     };
                     let values = buffer.part(these.len() * part.len());
-                    self.read_typed(run(&these), &run(&part), values, BlockOrder::AsFile, context)?;
+                    self.read_typed(run(&these), &run(&part), values, BlockOrder::AsFile, &within)?;
                     show(values)?;
                     // Reading has told of its own progress.
                     continue;
@@ -205,6 +207,7 @@ impl Engine {
         context: &Context,
     ) -> Result<()> {
         let geometry = &self.geometry;
+        let within = context.within_step();
         let mut buffer = Buffer::<T>::new(lines * positions, context)?;
         for from in (0..geometry.line_items).step_by(positions) {
             let part = from..geometry.line_items.min(from + positions);
@@ -213,7 +216,9 @@ impl Engine {
                 let values = buffer.part(these.len() * part.len());
                 let rows = Picks::Range { start: these.start, step: 1, count: these.len() };
                 let cols = Picks::Range { start: part.start, step: 1, count: part.len() };
-                self.read_typed(rows, &cols, values, BlockOrder::Across, context)?;
+                let step = context.step(StepKind::GroupedPasses);
+                self.read_typed(rows, &cols, values, BlockOrder::Across, &within)?;
+                drop(step);
                 visitor(tile(order, these, part.clone(), values, BlockOrder::Across)?)?;
             }
         }

@@ -15,7 +15,7 @@ use self::log::{Places, RowLog, lie_at};
 use super::buffer::Buffer;
 use super::stage::Scratch;
 use super::{Access, ArrayStore, Context, Plan, Step, StepKind, TileOrder};
-use crate::array::{self, Element, Selection, Shape};
+use crate::array::{Element, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Device;
 
@@ -130,8 +130,9 @@ fn plan<T: Element>(
 
     // Rows in random order are as far apart as evenly spaced ones.
     let step = (spec.shape.rows / group).max(1);
-    let stop = spec.shape.rows.min(group.saturating_mul(step));
-    let one = Selection::rows(array::Axis::Range { start: 0, stop, step });
+    // In no order that could be taken for a run.
+    let some = 0..group.min(spec.shape.rows);
+    let one = Selection::rows(some.rev().map(|row| row * step).collect::<Vec<_>>());
     let mut read = store.plan(&Access::Read(one), context)?;
     for step in &mut read.steps {
         step.times *= groups;
@@ -253,6 +254,7 @@ fn visit_logged<T: Element>(
         let mut log = RowLog::new(log, row_bytes, (group, groups), waiting, context)?;
         let mut row_values = Vec::new();
         let put = &mut |tile: super::Tile<'_, T>| {
+            let _step = context.step(StepKind::LogRows);
             tile.for_each_dense(Axis(0), PART_BYTES, &mut |these, _, block| {
                 for (row, values) in these.zip(block.rows()) {
                     let values = match values.to_slice() {
@@ -271,6 +273,7 @@ fn visit_logged<T: Element>(
             })
         };
         store.visit(TileOrder::Rows, put, &visiting)?;
+        let _step = context.step(StepKind::LogRows);
         log.finish()?
     };
     let mut block = Buffer::<T>::new(group.min(rows.len()) * shape.cols, context)?;
@@ -283,7 +286,9 @@ fn visit_logged<T: Element>(
         let next = to..(to + (group * row_bytes) as u64).min(log.len());
         log.prefetch(std::slice::from_ref(&next));
         let values = block.part(some.len() * shape.cols);
+        let step = context.step(StepKind::ReadLog);
         log.read_into(from, bytemuck::must_cast_slice_mut(values))?;
+        drop(step);
         let values = &*values;
         lie_at(some, &mut at);
         for (number, some_at) in at[..some.len()].chunks(batch).enumerate() {

@@ -1,6 +1,8 @@
 //! The arguments, as clap parses them. Names are fixed by the project's contract; meanings live with
 //! the subcommands.
 
+mod runs;
+
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -10,6 +12,9 @@ use crate::array::{AxisExpr, Compression, DType, Order, Shape};
 use crate::format::raw::RawLayout;
 use crate::store::{Budget, Context, Io, Layout, OpenOptions};
 use crate::sys::{Existing, Mode};
+use crate::workload::Workload;
+
+pub(super) use self::runs::{CompareArgs, ProbeArgs, ReportArgs, ReportFormat};
 
 /// Matrices larger than memory: memory-mapped, positioned-read or sparse, and which of them to use.
 #[derive(Debug, Parser)]
@@ -61,7 +66,7 @@ pub(super) enum Command {
     Info(InfoArgs),
     /// Take rows × columns out of a file, as .npy, .csv or text
     Extract(ExtractArgs),
-    /// Say how rows × columns would be read: in what steps, moving how many bytes
+    /// Say how rows × columns would be read, or a workload done: in what steps, moving how many bytes
     Explain(ExplainArgs),
     /// Set rows × columns of a file in place, durable on return
     Assign(AssignArgs),
@@ -288,7 +293,10 @@ pub(super) struct ExplainArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Read it too, and say what that came to
+    /// How a workload of `compare` would be done, instead of reading rows × columns
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["rows", "columns"])]
+    pub workload: Option<Workload>,
+    /// Do it too, and say what each step came to
     #[arg(long)]
     pub analyze: bool,
     /// Drop the file from the page cache first, so that what is read comes from the device
@@ -400,93 +408,6 @@ pub(super) struct DigestArgs {
     /// One JSON document
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CompareArgs {
-    /// Rows and columns; of an input without a header, its own [default: 1000000x100]
-    #[arg(long, value_name = "ROWSxCOLS")]
-    pub shape: Option<Shape>,
-    /// Element type [default: f32]
-    #[arg(long, value_name = "TYPE")]
-    pub dtype: Option<DType>,
-    /// Shares of cells that are not zero [default: 1,0.01]
-    #[arg(long, value_name = "D,D", value_delimiter = ',')]
-    pub density: Vec<f64>,
-    /// Backends [default: memmap,seek,sparse-csr,sparse-csc]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub backends: Vec<String>,
-    /// Manifests of other programs to take part
-    #[arg(long, value_name = "FILES", value_delimiter = ',')]
-    pub peers: Vec<PathBuf>,
-    /// Workloads [default: all but shuffle-epoch]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub workloads: Vec<String>,
-    /// Regimes: warm, cold, limited:SIZE (evicted, and within a memory limit of at least 96MiB; wants Linux and the
-    /// right to make control groups) [default: warm,cold]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub regimes: Vec<String>,
-    /// Samples of each trial [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub samples: Option<u32>,
-    /// Seed of data, row choices and order
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Order of dense data, and of an input without a header
-    #[arg(long, value_name = "c|f", default_value = "c")]
-    pub order: Order,
-    /// A file to work on instead of generated data: .npy, .npz, or raw with --shape and --dtype
-    #[arg(long, value_name = "FILE")]
-    pub input: Option<PathBuf>,
-    /// Where the data of an input without a header begin, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 0)]
-    pub offset: u64,
-    /// A small array and one sample: some seconds in all
-    #[arg(long)]
-    pub quick: bool,
-    /// Where results.jsonl and report.md go
-    #[arg(long, value_name = "DIR", default_value = "arraystore-report")]
-    pub out: PathBuf,
-    /// Where data files are put meanwhile [default: --out]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    #[command(flatten)]
-    pub force: ForceArgs,
-    /// The records on standard output as one JSON document, instead of the table
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ProbeArgs {
-    /// A folder on the file system; 256 MiB are written there and removed again
-    #[arg(default_value = ".", value_name = "DIR")]
-    pub folder: PathBuf,
-    /// One JSON document
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ReportArgs {
-    /// Folders with a results.jsonl each; several are set side by side
-    #[arg(required = true, value_name = "DIR")]
-    pub runs: Vec<PathBuf>,
-    /// Formats to write to --out [default: all], or the one to print [default: a table]
-    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
-    pub format: Vec<ReportFormat>,
-    /// Folder to write report.md, report.csv and report.json to [default: print]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    #[command(flatten)]
-    pub force: ForceArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ReportFormat {
-    Md,
-    Csv,
-    Json,
 }
 
 #[derive(Debug, Args)]
