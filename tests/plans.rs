@@ -1,12 +1,12 @@
 //! Every kind of plan of the dense engine gives the oracle's answer, on both backends, down to the smallest budget.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use arraystore::array::{Axis, Complex64, Element, Order, Selection, Shape};
 use arraystore::store::{
     Access, AnyElement, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, Io, Layout,
-    MemoryStore, OpenOptions, StepKind, TileOrder, copy, create, open,
+    MemoryStore, Observer, OpenOptions, StepKind, TileOrder, copy, create, open,
 };
 use arraystore::sys::{Existing, Mode};
 use arraystore::{ErrorKind, Result};
@@ -22,6 +22,18 @@ enum Work {
     Visit(TileOrder),
     Shuffle { batch: usize },
     FillColumns,
+}
+
+/// The steps that were carried out.
+#[derive(Default)]
+struct Heard(Mutex<BTreeSet<&'static str>>);
+
+impl Observer for Heard {
+    fn begin(&self, step: StepKind) {
+        self.0.lock().unwrap().insert(step.name());
+    }
+
+    fn end(&self) {}
 }
 
 #[derive(Debug, Clone)]
@@ -88,7 +100,8 @@ impl Case {
         }
         store.sync()?;
         drop(store);
-        let context = self.context(budget_bytes);
+        let heard = Arc::<Heard>::default();
+        let context = self.context(budget_bytes).with_observer(Arc::clone(&heard) as _);
         let options = OpenOptions {
             io: self.io,
             mode: Mode::ReadWrite,
@@ -154,6 +167,21 @@ impl Case {
             }
         }
         assert_eq!(context.available_bytes(), budget_bytes, "memory is given back");
+        let planned: BTreeSet<_> = plan.steps.iter().map(|step| step.kind.name()).collect();
+        let carried_out = heard.0.lock().unwrap().clone();
+        match self.work {
+            _ if plan.bytes_requested == 0 => {}
+            Work::Read(_) | Work::Visit(_) | Work::FillColumns => {
+                assert_eq!(carried_out, planned, "{self:?}");
+            }
+            // Values that do not lie as the file does are brought into its order in parts.
+            Work::Write(_) => assert!(!carried_out.is_empty()),
+            // How far apart rows are is planned as on average.
+            Work::Shuffle { .. } => {
+                let log = StepKind::LogRows.name();
+                assert_eq!(carried_out.contains(log), planned.contains(log), "{self:?}");
+            }
+        }
         store.sync()?;
         drop(store);
         let store = open::<T>(&path, &OpenOptions::default())?;
@@ -208,6 +236,10 @@ fn each_kind_of_plan_is_reached_and_right() {
     let column = || Work::Read(Selection::column(3));
     let some = || Work::Read(Selection::cols(vec![0, 9_000, 17_000]));
     let by_columns = || Work::Visit(TileOrder::Columns);
+    let columnar = |shape, io, budget_bytes| Case {
+        order: Order::Fortran,
+        ..case(shape, io, budget_bytes, Work::FillColumns)
+    };
     let large = 8 << 20;
     let mut cases = vec![
         (ScanGather, case((3000, 40), Io::Positioned, large, column())),
@@ -229,6 +261,9 @@ fn each_kind_of_plan_is_reached_and_right() {
             (TurnBlocks, case((3000, 40), io, 100 << 10, by_columns())),
             (ReadLog, case((3000, 40), io, 100 << 10, by_columns())),
             (TransposeBlocks, case((3000, 40), io, large, Work::FillColumns)),
+            (CoalescedWrites, columnar((3000, 41), io, large)),
+            // Pieces of a column that are joined with others, and pieces that are too long for that.
+            (CoalescedWrites, columnar((2078, 53), io, 36 << 10)),
             (LogColumns, case((3000, 40), io, 100 << 10, Work::FillColumns)),
             (LogRows, logged.clone()),
             (ReadLog, logged),

@@ -105,7 +105,7 @@ macro_rules! real {
     )*};
 }
 real!(
-    f16 => F16 as u16, f16::to_f64, |number: Number| f16::from_f64(number.to_real());
+    f16 => F16 as u16, f16::to_f64, |number: Number| f16::from_f64_const(number.to_real());
     f32 => F32 as u32, f64::from, |number| match number {
         Number::Integer(value) => value as f32, // by way of f64 it would be rounded twice
         other => other.to_real() as f32,

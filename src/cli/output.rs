@@ -1,20 +1,17 @@
 //! Text output: standard output, or a file that appears whole or not at all.
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::Existing;
+use crate::sys::{Existing, NewFile};
 
 /// Where text goes.
 pub(super) enum Output {
     /// Standard output.
     Stdout(BufWriter<io::StdoutLock<'static>>),
-    /// A file under another name until it is whole.
-    File { file: BufWriter<NamedTempFile>, path: PathBuf, existing: Existing },
+    /// A file that has no name until it is whole.
+    File { file: BufWriter<NewFile>, path: PathBuf },
 }
 
 impl Output {
@@ -23,36 +20,18 @@ impl Output {
         if path == Path::new("-") {
             return Ok(Self::Stdout(BufWriter::new(io::stdout().lock())));
         }
-        if existing == Existing::Refuse {
-            refuse_existing(path)?;
-        }
-        // A folder cannot be replaced by a file: said now, not once all has been written.
-        if path.is_dir() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "create", "is a directory").at(path));
-        }
-        let folder = folder_of(path);
-        let file = new_file(folder).map_err(|error| Error::io("create", error).at(path))?;
-        Ok(Self::File { file: BufWriter::new(file), path: path.to_owned(), existing })
+        let file = BufWriter::new(NewFile::create(path, existing)?);
+        Ok(Self::File { file, path: path.to_owned() })
     }
 
     /// Writes out what is buffered; a file becomes durable and gets its name.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Stdout(mut out) => Ok(out.flush()?),
-            Self::File { file, path, existing } => {
+            Self::File { file, path } => {
                 let io = |error| Error::io("write", error).at(&path);
                 let file = file.into_inner().map_err(|error| io(error.into_error()))?;
-                file.as_file().sync_all().map_err(io)?;
-                let named = match existing {
-                    Existing::Replace => file.persist(&path),
-                    Existing::Refuse => file.persist_noclobber(&path),
-                };
-                named.map_err(|error| match error.error.kind() {
-                    io::ErrorKind::AlreadyExists => exists(&path),
-                    _ => io(error.error),
-                })?;
-                let folder = fs::File::open(folder_of(&path)).map_err(io)?;
-                Ok(folder.sync_all().map_err(io)?)
+                Ok(file.publish()?)
             }
         }
     }
@@ -96,23 +75,4 @@ fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::AlreadyExists, "create", "exists already")
         .at(path)
         .hint("give --force to replace it")
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// A new file with the permissions that any new file has, not the private ones of a temporary one.
-fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".arraystore-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
 }

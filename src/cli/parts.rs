@@ -6,8 +6,8 @@ use crate::array::{Element, Selection, Shape};
 use crate::error::Result;
 use crate::store::{ArrayStore, ArrayStoreExt, Context};
 
-/// The least that is taken of the budget for values on their way.
-const LEAST_PART_BYTES: u64 = 64 << 10;
+/// What reading a part takes at least, beside the part.
+const READING_BYTES: u64 = 4 << 10;
 
 /// The parts in which `selection` is read: (rows before, part), as many rows as a quarter of the budget holds. Each is
 /// made as it is asked for: its columns may be a long list.
@@ -19,7 +19,8 @@ pub(super) fn parts<'s, T: Element>(
     let Shape { rows, cols } = selection.shape(store.spec().shape)?;
     let picks = selection.rows.resolve(store.spec().shape.rows)?;
     // Where rows are scattered, each part costs a pass: they are as large as the budget allows.
-    let part_bytes = (context.available_bytes() / 4).max(LEAST_PART_BYTES);
+    let available = context.available_bytes();
+    let part_bytes = (available / 4).min(available.saturating_sub(READING_BYTES));
     let row_bytes = (cols * size_of::<T>()).max(1) as u64;
     let step = usize::try_from(part_bytes / row_bytes).unwrap_or(usize::MAX).clamp(1, rows.max(1));
     let part = move |top: usize| {
@@ -41,7 +42,9 @@ pub(super) fn for_each_part<T: Element>(
         if held.is_none() {
             // The first is the largest.
             let cells = part.shape(store.spec().shape)?.elements()?;
-            held = Some(context.reserve((cells * size_of::<T>()) as u64)?);
+            let bytes = (cells * size_of::<T>()) as u64;
+            drop(context.reserve(bytes + READING_BYTES)?);
+            held = Some(context.reserve(bytes)?);
         }
         let block = store.select(&part)?;
         show(top, block.view())?;

@@ -60,12 +60,13 @@ pub struct Probed {
 /// # Errors
 /// Where the file cannot be written or read, or `context` is cancelled.
 pub fn probe(folder: &Path, context: &Context) -> Result<Probed> {
-    space::check(FILE_BYTES, folder)?;
+    space::check(FILE_BYTES, folder, "name a folder on another file system")?;
     let folder = DataFolder::create_in(folder)?;
     let path = folder.file("probe");
     let mut memory = Memory::new()?;
     let mut limits = Limits {
         memcpy_bytes_per_second: Some(memory.copy(context)?),
+        memory_read_bytes_per_second: Some(memory.read(context)?),
         write_sync_bytes_per_second: Some(write(&path, &memory.from, context)?),
         ..Limits::default()
     };
@@ -103,6 +104,25 @@ impl Memory {
         })
         .map(|time| MEMORY_BYTES as f64 / time)
     }
+
+    fn read(&self, context: &Context) -> Result<f64> {
+        let part = MEMORY_BYTES.div_ceil(context.threads());
+        best(COPIES, context, || {
+            let parts = self.from.chunks(part).collect();
+            let begun = Instant::now();
+            context.for_each(parts, |_, part: &[u8]| {
+                black_box(sum(part));
+            });
+            Ok(begun.elapsed())
+        })
+        .map(|time| MEMORY_BYTES as f64 / time)
+    }
+}
+
+/// The sum of 64-bit words, which the compiler adds several at a time.
+fn sum(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_ne_bytes(*word)))
 }
 
 /// Writes the file from front to back and syncs it: bytes a second.
@@ -238,6 +258,7 @@ mod tests {
         let limits = probe(folder.path(), &Context::default()).unwrap().limits;
         let rates = [
             limits.memcpy_bytes_per_second,
+            limits.memory_read_bytes_per_second,
             limits.write_sync_bytes_per_second,
             limits.cold_read_bytes_per_second,
             limits.random_reads_per_second_depth_1,

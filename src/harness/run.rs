@@ -49,7 +49,8 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     observer.doing("reading the input");
     let extents = Matrix::extents(config, &context)?;
     let needed = extents.iter().map(|&extent| space::needed_bytes(config, extent)).max();
-    space::check(needed.unwrap_or(0), nearest_existing(&config.data_dir))?;
+    let advice = "put them elsewhere with --data-dir, or take a smaller --shape";
+    space::check(needed.unwrap_or(0), nearest_existing(&config.data_dir), advice)?;
     observer.planned(plan.samples());
     std::fs::create_dir_all(&config.out)
         .map_err(|error| Error::io("create", error).at(&config.out))?;

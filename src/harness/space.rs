@@ -67,11 +67,11 @@ fn fill_bytes(config: &Config, extent: Extent, layout: Layout) -> u64 {
     extent.file_bytes(layout).saturating_mul(files)
 }
 
-/// Refuses a run that needs more than the file system of `folder` has.
+/// Refuses what needs more than the file system of `folder` has, with an advice.
 ///
 /// # Errors
 /// [`ErrorKind::NoSpace`], with how much is needed and where.
-pub(super) fn check(needed_bytes: u64, folder: &Path) -> Result<()> {
+pub(super) fn check(needed_bytes: u64, folder: &Path, advice: &'static str) -> Result<()> {
     let available = match sys::available_space(folder) {
         // Not to know is no reason not to try.
         Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
@@ -83,9 +83,7 @@ pub(super) fn check(needed_bytes: u64, folder: &Path) -> Result<()> {
     let size = |bytes| bytesize::ByteSize(bytes).to_string();
     let reason =
         format!("{} are needed for data files, {} are free", size(needed_bytes), size(available));
-    Err(Error::new(ErrorKind::NoSpace, "compare", reason)
-        .at(folder)
-        .hint("put them elsewhere with --data-dir, or take a smaller --shape"))
+    Err(Error::new(ErrorKind::NoSpace, "begin", reason).at(folder).hint(advice))
 }
 
 #[cfg(test)]
@@ -122,11 +120,11 @@ mod tests {
     #[test]
     fn what_is_not_there_is_refused_in_one_line() {
         let folder = tempfile::tempdir().unwrap();
-        check(1, folder.path()).unwrap();
-        let error = check(u64::MAX, folder.path()).unwrap_err();
+        check(1, folder.path(), "").unwrap();
+        let error = check(u64::MAX, folder.path(), "another folder").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSpace);
         assert!(error.to_string().contains("are needed"), "{error}");
-        assert!(error.advice().unwrap().contains("--data-dir"));
+        assert!(error.advice().unwrap().contains("another folder"));
         let huge =
             Extent { shape: Shape::new(usize::MAX, usize::MAX), dtype: DType::F64, density: 1.0 };
         assert_eq!(needed_bytes(&config(), huge), u64::MAX);

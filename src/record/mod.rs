@@ -88,6 +88,9 @@ pub struct Environment {
 pub struct Limits {
     /// Copying in memory, bytes a second, one thread.
     pub memcpy_bytes_per_second: Option<f64>,
+    /// Reading memory, bytes a second, all threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_read_bytes_per_second: Option<f64>,
     /// Writing sequentially and syncing, bytes a second.
     pub write_sync_bytes_per_second: Option<f64>,
     /// Reading sequentially what is not cached, bytes a second.

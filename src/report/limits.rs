@@ -11,6 +11,7 @@ pub fn limits(environment: &Environment, limits: &Limits) -> String {
     let reads = |value: Option<f64>| known(value, |rate| format!("{}/s", count(rate as u64)));
     let rows = [
         ("memory copied", rate(limits.memcpy_bytes_per_second), "one thread"),
+        ("memory read", rate(limits.memory_read_bytes_per_second), "all threads"),
         ("written and synced", rate(limits.write_sync_bytes_per_second), "from front to back"),
         ("read cold", rate(limits.cold_read_bytes_per_second), "from front to back"),
         ("random 4 KiB reads", reads(limits.random_reads_per_second_depth_1), "one at a time"),

@@ -111,10 +111,31 @@ impl Cancel {
     }
 }
 
+/// The budget that its user gave, of which a context may be a part.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    bytes: u64,
+    /// Bytes of it for each byte of the part, and those beside the part.
+    scale: f64,
+    beside: f64,
+}
+
+impl Origin {
+    /// How large it would have to be for a part of so many bytes.
+    fn needed(&self, bytes: u64) -> u64 {
+        if self.scale == 1.0 && self.beside == 0.0 {
+            return bytes;
+        }
+        // One more than rounding may have taken.
+        (bytes as f64 * self.scale + self.beside).ceil() as u64 + 1
+    }
+}
+
 /// What a long operation runs in. Cheap to clone; clones share the ledger, the cancel flag and the threads.
 #[derive(Clone)]
 pub struct Context {
     budget: Budget,
+    origin: Origin,
     reserved: Arc<AtomicU64>,
     threads: usize,
     pool: Arc<OnceLock<rayon::ThreadPool>>,
@@ -128,6 +149,7 @@ impl Context {
     pub fn new(budget: Budget) -> Self {
         Self {
             budget,
+            origin: Origin { bytes: budget.effective_bytes(), scale: 1.0, beside: 0.0 },
             reserved: Arc::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             pool: Arc::default(),
@@ -186,24 +208,35 @@ impl Context {
     /// reserved. It has a ledger of its own: see [`Context::rest`].
     #[must_use]
     pub(crate) fn share(&self, numerator: u64, denominator: u64) -> Self {
-        self.limited_to(self.available_bytes() / denominator * numerator)
+        let part = self.available_bytes() / denominator * numerator;
+        // Rounded up to what divides evenly.
+        self.limited_to(part, denominator as f64 / numerator as f64, denominator)
     }
 
     /// A context for the other part: what a share leaves.
     #[must_use]
     pub(crate) fn rest(&self, share: &Self) -> Self {
-        self.limited_to(self.available_bytes() - share.budget.effective_bytes())
+        let available = self.available_bytes();
+        let left = available - share.budget.effective_bytes();
+        self.limited_to(left, available.max(1) as f64 / left.max(1) as f64, 0)
     }
 
     /// A context for what is left once `bytes` are taken.
     #[must_use]
     pub(crate) fn without(&self, bytes: u64) -> Self {
-        self.limited_to(self.available_bytes().saturating_sub(bytes))
+        self.limited_to(self.available_bytes().saturating_sub(bytes), 1.0, bytes)
     }
 
-    fn limited_to(&self, effective_bytes: u64) -> Self {
+    /// A context with a ledger of its own, for each byte of which this one's has `scale`, and `beside` once.
+    fn limited_to(&self, effective_bytes: u64, scale: f64, beside: u64) -> Self {
         let budget = Budget { effective_bytes, ..self.budget };
-        Self { budget, reserved: Arc::default(), ..self.clone() }
+        let beside = self.reserved.load(Ordering::Relaxed).saturating_add(beside);
+        let origin = Origin {
+            bytes: self.origin.bytes,
+            scale: self.origin.scale * scale,
+            beside: self.origin.beside + self.origin.scale * beside as f64,
+        };
+        Self { budget, origin, reserved: Arc::default(), ..self.clone() }
     }
 
     /// How many threads operations use.
@@ -224,8 +257,9 @@ impl Context {
                 ErrorKind::Budget,
                 "reserve memory",
                 format!(
-                    "the memory budget of {limit} bytes is too small: at least {} are needed",
-                    reserved.saturating_add(bytes)
+                    "the memory budget of {} bytes is too small: at least {} are needed",
+                    self.origin.bytes,
+                    self.origin.needed(reserved.saturating_add(bytes))
                 ),
             )
             .hint("raise it with --memory, or Budget::new in a program")),
@@ -366,6 +400,28 @@ mod tests {
         assert!(error.to_string().contains("101"), "{error}");
         drop(first);
         assert_eq!(context.reserve(100).unwrap().bytes(), 100);
+    }
+
+    #[test]
+    fn a_part_of_a_budget_says_what_the_whole_should_be() {
+        for whole in [100, 1000] {
+            let context = Context::new(Budget::new(whole));
+            let _taken = context.reserve(40).unwrap();
+            let share = context.share(3, 4);
+            for part in [context.share(1, 4), context.rest(&share), share.without(7).share(1, 2)] {
+                let error = part.reserve(600).map(drop).unwrap_err().to_string();
+                let said = |after: &str| -> u64 {
+                    error.split(after).nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
+                };
+                assert_eq!(said("budget of "), whole);
+                let context = Context::new(Budget::new(said("at least ")));
+                let _taken = context.reserve(40).unwrap();
+                let share = context.share(3, 4);
+                let parts =
+                    [context.share(1, 4), context.rest(&share), share.without(7).share(1, 2)];
+                assert!(parts.iter().any(|part| part.reserve(600).is_ok()), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -202,8 +202,10 @@ impl Route {
         let column_bytes = to.shape.rows.saturating_mul(item_bytes) as u64;
         let columns = columns && column_bytes <= visiting.available_bytes();
         let writing = context.rest(&visiting);
-        // A sparse column longer than its store's window comes in parts too, and these are put together here.
-        let has_parts = columns && matches!(from.layout, Layout::Sparse(_));
+        // A sparse column longer than its store's window comes in parts too, and so does a long one that is converted:
+        // these are put together here.
+        let is_cut = from.dtype != to.dtype && to.shape.rows > PART_NUMBERS;
+        let has_parts = columns && (is_cut || matches!(from.layout, Layout::Sparse(_)));
         if !has_parts {
             return Self { order, columns, visiting, writing };
         }
@@ -267,15 +269,26 @@ fn tile_numbers<T: Element>(
             show(Tile { rows: tile.rows.clone(), cols: tile.cols.clone(), values })
         }
         Values::Dense(block) => {
-            let other = block.len_of(Axis(1 - axis.index())).max(1);
-            let step = (PART_NUMBERS / other).max(1);
-            for (index, part) in block.axis_chunks_iter(axis, step).enumerate() {
-                let numbers = part.map(|value| value.to_number());
-                let (mut rows, mut cols) = (tile.rows.clone(), tile.cols.clone());
-                let range = if axis == Axis(0) { &mut rows } else { &mut cols };
-                range.start += index * step;
-                range.end = range.start + part.len_of(axis);
-                show(Tile { rows, cols, values: Values::Dense(numbers.view()) })?;
+            // Whole lines along the axis, or where they are longer, parts of one after another.
+            let extent = |axis: Axis| block.len_of(axis).max(1);
+            let other = Axis(1 - axis.index());
+            let wide = extent(other).min(PART_NUMBERS);
+            let step = PART_NUMBERS / wide;
+            for (index, lines) in block.axis_chunks_iter(axis, step).enumerate() {
+                for (place, part) in lines.axis_chunks_iter(other, wide).enumerate() {
+                    let numbers = part.map(|value| value.to_number());
+                    let (mut rows, mut cols) = (tile.rows.clone(), tile.cols.clone());
+                    let (along, across) = if axis == Axis(0) {
+                        (&mut rows, &mut cols)
+                    } else {
+                        (&mut cols, &mut rows)
+                    };
+                    along.start += index * step;
+                    along.end = along.start + part.len_of(axis);
+                    across.start += place * wide;
+                    across.end = across.start + part.len_of(other);
+                    show(Tile { rows, cols, values: Values::Dense(numbers.view()) })?;
+                }
             }
             Ok(())
         }

@@ -6,6 +6,7 @@
 
 mod any;
 mod append;
+mod behind;
 mod buffer;
 mod context;
 mod copy;

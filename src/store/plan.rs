@@ -5,6 +5,9 @@ use std::fmt;
 use crate::array::Selection;
 use crate::sys::Advice;
 
+/// What writing a byte to a log costs, in bytes read: disks write more slowly than they read.
+pub(super) const WRITE_COST: u64 = 2;
+
 /// The order in which a visit passes tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TileOrder {

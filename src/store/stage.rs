@@ -63,6 +63,11 @@ pub(super) struct Scratch {
     pub near: PathBuf,
 }
 
+/// Whether scratch could not be made for want of space or of the right to write there: not a fault of the disk.
+pub(super) fn is_without_room(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NoSpace | ErrorKind::ReadOnly | ErrorKind::PermissionDenied)
+}
+
 /// Who is shown a part of some columns: each one's index and bytes, rising.
 type ShowParts<'s> = dyn FnMut(&[(usize, &[u8])]) + 's;
 
@@ -151,7 +156,7 @@ impl ColumnStage {
         if self.pending.end - self.pending.start >= WRITE_OUT_BYTES
             && let Some(log) = &self.log
         {
-            log.write_back(self.pending.clone());
+            log.write_out(self.pending.clone());
             self.pending = 0..0;
         }
     }

@@ -1,6 +1,6 @@
 //! Whether two stores hold the same matrix, bit for bit.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, s};
 
 use super::{ArrayStore, Context, TileOrder};
 use crate::array::{Element, Selection};
@@ -43,19 +43,26 @@ pub fn compare<T: Element>(
         order,
         &mut |tile| {
             tile.for_each_dense(axis, step_bytes, &mut |rows, cols, block| {
-                let line_bytes = block.len_of(Axis(1 - axis.index())).max(1) * size_of::<T>();
-                let step = (step_bytes / line_bytes).max(1);
-                for (index, part) in block.axis_chunks_iter(axis, step).enumerate() {
-                    let (mut rows, mut cols) = (rows.clone(), cols.clone());
-                    let range = if axis == Axis(0) { &mut rows } else { &mut cols };
-                    range.start += index * step;
-                    range.end = range.start + part.len_of(axis);
-                    let mut there = Array2::from_elem(part.raw_dim(), T::default());
-                    let at = (rows.start, cols.start);
-                    other.read(&Selection::block(rows, cols), there.view_mut())?;
-                    for ((cell, here), there) in part.indexed_iter().zip(&there) {
-                        if bytemuck::bytes_of(here) != bytemuck::bytes_of(there) {
-                            note(&mut found, (at.0 + cell.0, at.1 + cell.1), (*here, *there));
+                // Parts of at most so many cells, also where a line is longer.
+                let most = (step_bytes / size_of::<T>()).max(1);
+                let wide = block.ncols().clamp(1, most);
+                let high = (most / wide).max(1);
+                for top in (0..block.nrows()).step_by(high) {
+                    for left in (0..block.ncols()).step_by(wide) {
+                        let part = block.slice(s![
+                            top..block.nrows().min(top + high),
+                            left..block.ncols().min(left + wide)
+                        ]);
+                        let at = (rows.start + top, cols.start + left);
+                        let _memory = context.reserve((part.len() * size_of::<T>()) as u64)?;
+                        let mut there = Array2::from_elem(part.raw_dim(), T::default());
+                        let selection =
+                            Selection::block(at.0..at.0 + part.nrows(), at.1..at.1 + part.ncols());
+                        other.read(&selection, there.view_mut())?;
+                        for ((cell, here), there) in part.indexed_iter().zip(&there) {
+                            if bytemuck::bytes_of(here) != bytemuck::bytes_of(there) {
+                                note(&mut found, (at.0 + cell.0, at.1 + cell.1), (*here, *there));
+                            }
                         }
                     }
                 }

@@ -116,9 +116,14 @@ pub trait Device: Debug + Send + Sync {
     /// Says that the bytes of `range` were used and will not be soon: they need not stay resident. A hint.
     fn release(&self, range: Range<u64>);
 
-    /// Starts writing changed bytes of `range` to the disk, without waiting. A hint; durable is only
+    /// Starts making changed bytes of `range` durable, without waiting. A hint; durable is only
     /// what [`Device::sync`] returned for.
     fn write_back(&self, range: Range<u64>);
+
+    /// Starts writing changed bytes of `range` to the disk, so that they can leave the page cache, without waiting and
+    /// without making them durable: for scratch, and for files that the cache does not hold, where to wait for
+    /// the disk's own cache would keep it from reading. A hint.
+    fn write_out(&self, range: Range<u64>);
 
     /// Makes everything written durable on the device and, for a new file, gives it its name: after the
     /// first `sync` that returns `Ok` the file stands whole under its path.

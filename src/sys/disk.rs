@@ -174,13 +174,8 @@ impl DiskFile {
         Ok(())
     }
 
-    /// Starts making what was written to `range` durable, where that is enough to be worth a thread. Scratch need not
-    /// be durable, only out of the way.
+    /// Starts making what was written to `range` durable, where that is enough to be worth a thread.
     pub(super) fn write_back(&self, range: Range<u64>) {
-        if self.near.is_some() {
-            advice::write_out(&self.file, range);
-            return;
-        }
         if range.end.saturating_sub(range.start) < FLUSHED_BYTES {
             return;
         }
@@ -193,6 +188,11 @@ impl DiskFile {
         if let Some(flusher) = self.flusher.get() {
             flusher.tell();
         }
+    }
+
+    /// Starts writing what was changed in `range`.
+    pub(super) fn write_out(&self, range: Range<u64>) {
+        advice::write_out(&self.file, range);
     }
 
     /// Waits until what was handed over by [`DiskFile::write_back`] is done with.

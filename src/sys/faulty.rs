@@ -184,6 +184,10 @@ impl Device for FaultyDevice {
         self.inner.write_back(range);
     }
 
+    fn write_out(&self, range: Range<u64>) {
+        self.inner.write_out(range);
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.faults.next("sync")?;
         self.inner.sync()

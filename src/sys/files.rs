@@ -100,8 +100,45 @@ pub(super) fn create(path: &Path, len: u64, existing: Existing) -> Result<(File,
         // A new file needs its lock only against those who open it once it has its name.
         if error.kind() == ErrorKind::Unsupported { Ok(()) } else { Err(error) }
     })?;
-    allocate(&file, 0, len).map_err(at)?;
+    allocate(&file, 0, len).map_err(|error| without_room(at(error), len))?;
     Ok((file, Draft { path, existing, named }))
+}
+
+/// A new file that is written from front to back, and appears under its name whole or not at all.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    draft: Draft,
+}
+
+impl NewFile {
+    /// Begins a file that is to appear under `path`.
+    ///
+    /// # Errors
+    /// Where there is one that `existing` does not let be replaced, or none can be made there.
+    pub fn create(path: &Path, existing: Existing) -> Result<Self> {
+        let (file, draft) = create(path, 0, existing)?;
+        Ok(Self { file, draft })
+    }
+
+    /// Makes it durable and gives it its name.
+    ///
+    /// # Errors
+    /// Where writing fails, or the name was taken meanwhile.
+    pub fn publish(mut self) -> Result<()> {
+        self.file.sync_all().map_err(|error| Error::io("sync", error).at(&self.draft.path))?;
+        self.draft.publish(&self.file)
+    }
+}
+
+impl io::Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl Draft {
@@ -143,8 +180,16 @@ pub(super) fn scratch(near: &Path, len: u64) -> Result<File> {
     let folder = folder_of(near);
     let at = |error| Error::io("make a scratch file beside it", error).at(near);
     let file = tempfile::tempfile_in(folder).map_err(at)?;
-    allocate(&file, 0, len).map_err(at)?;
+    allocate(&file, 0, len).map_err(|error| without_room(at(error), len))?;
     Ok(file)
+}
+
+/// `error`, and where it is for want of space, how much was wanted.
+fn without_room(error: Error, len: u64) -> Error {
+    match error.kind() {
+        ErrorKind::NoSpace => error.hint(format!("{len} bytes are needed there")),
+        _ => error,
+    }
 }
 
 /// Makes `file`, now `from` bytes long, `len` bytes long; new bytes are zero and have space of their own. Where

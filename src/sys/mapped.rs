@@ -253,6 +253,12 @@ impl Device for MappedDevice {
         }
     }
 
+    fn write_out(&self, range: Range<u64>) {
+        if self.file.mode == Mode::ReadWrite {
+            self.file.write_out(range);
+        }
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.file.check_writable("sync")?;
         self.file.flushed()?;

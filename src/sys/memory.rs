@@ -272,6 +272,8 @@ impl Device for MemoryDevice {
 
     fn write_back(&self, _range: Range<u64>) {}
 
+    fn write_out(&self, _range: Range<u64>) {}
+
     fn sync(&mut self) -> Result<()> {
         self.check_writable()?;
         if let (Publish::New(existing), Some(path)) = (self.publish, &self.path) {

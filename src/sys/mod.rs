@@ -33,6 +33,8 @@ pub use device::{Advice, Device, DeviceKind, Existing, LockPolicy, Medium, Mode}
 pub use disk::DiskMedium;
 pub use faulty::{FaultPlan, FaultyMedium};
 #[cfg(feature = "program")]
+pub use files::NewFile;
+#[cfg(feature = "program")]
 pub use limit::CgroupVersion;
 pub use limit::{free_memory_bytes, memory_limit_bytes};
 pub use memory::MemoryMedium;

@@ -147,6 +147,10 @@ impl Device for PositionedDevice {
         self.file.write_back(range);
     }
 
+    fn write_out(&self, range: Range<u64>) {
+        self.file.write_out(range);
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.file.sync()
     }

@@ -24,8 +24,10 @@ pub enum Operation {
     Prefetch(Range<u64>),
     /// These bytes were given up.
     Release(Range<u64>),
-    /// These bytes were to be written out.
+    /// These bytes were to be made durable.
     WriteBack(Range<u64>),
+    /// These bytes were to be written out.
+    WriteOut(Range<u64>),
     /// The device was synced.
     Sync,
 }
@@ -175,6 +177,11 @@ impl Device for RecordingDevice {
     fn write_back(&self, range: Range<u64>) {
         self.note(Operation::WriteBack(range.clone()));
         self.inner.write_back(range);
+    }
+
+    fn write_out(&self, range: Range<u64>) {
+        self.note(Operation::WriteOut(range.clone()));
+        self.inner.write_out(range);
     }
 
     fn sync(&mut self) -> Result<()> {

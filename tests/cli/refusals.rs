@@ -266,3 +266,47 @@ fn a_trial_that_hears_nonsense_ends_in_one_line() {
     }
     place.does("trial");
 }
+
+/// What a budget that is too small is told to be, does.
+#[test]
+fn the_budget_that_an_error_names_is_enough() {
+    let place = Place::new();
+    place.does("create c.npy --shape 3000x70 --dtype u16 --fill uniform");
+    place.does("create f.npy --shape 2x14000 --order f --fill uniform");
+    place.does("create few.npy --shape 3x9000 --dtype complex64 --order f --fill uniform");
+    let cases = [
+        "extract FILE --columns 1 --out out.npy",
+        "extract FILE --rows ::2 --out out.npy",
+        "extract FILE --rows 1 --out out.npy",
+        "convert FILE out.npy --order c",
+        "convert FILE out.npy --order f",
+        "convert FILE out.npy --order c --dtype f64",
+        "convert FILE out.npy --order f --dtype u8",
+        "explain FILE --columns 1 --analyze",
+        "explain FILE --workload extract-columns --analyze",
+        "explain FILE --workload shuffle-epoch --analyze",
+        "digest FILE",
+    ];
+    for file in ["c.npy", "f.npy", "few.npy"] {
+        for case in cases {
+            for io in ["mapped", "positioned"] {
+                let arguments = format!("{} --io {io} -q --memory", case.replace("FILE", file));
+                let mut memory = 0;
+                for tries in 0.. {
+                    let ran = place.run(&format!("{arguments} {memory}B"));
+                    let _ = fs::remove_file(place.path("out.npy"));
+                    if ran.code == Some(0) {
+                        break;
+                    }
+                    let error = ran.must_be_refusal(&arguments, &["memory budget", "at least"]);
+                    let named = error.split("at least ").nth(1).unwrap();
+                    let named: u64 = named.split(' ').next().unwrap().parse().unwrap();
+                    assert!(named > memory, "{arguments} {memory}: {error}");
+                    // Another need may show only once the first is met.
+                    assert!(tries < 3, "{arguments} {memory}: {error}");
+                    memory = named;
+                }
+            }
+        }
+    }
+}

@@ -286,6 +286,47 @@ fn own_memory_stays_within_the_budget() {
     );
 }
 
+/// Lines far longer than the budget, of items far smaller than what is known of each: whatever is kept beside values
+/// shows.
+#[test]
+#[cfg(target_os = "linux")]
+fn own_memory_stays_within_the_budget_at_extreme_shapes() {
+    const BUDGET_MIB: u64 = 12;
+    let place = Place::new();
+    place.does("create row.npy --shape 1x8000000 --dtype u8 --fill uniform");
+    place.does("create column.npy --shape 8000000x1 --dtype u8 --fill uniform");
+    place.does("create tall.npy --shape 1000000x8 --dtype u8 --order f --fill uniform");
+    place.does("create flat.npy --shape 8x1000000 --dtype u8 --fill uniform");
+    place.does("create broad.npy --shape 2x500000 --dtype complex128 --fill uniform");
+    let cases = [
+        "extract FILE --out extracted.npy --force",
+        "extract FILE --columns ::2 --out extracted.npy --force",
+        "extract FILE --rows ::2 --out extracted.npy --force",
+        "extract FILE --rows -1 --out extracted.npy --force",
+        "convert FILE converted.npy --order c --force",
+        "convert FILE converted.npy --order f --force",
+        "convert FILE converted.npy --dtype f32 --force",
+        "convert FILE converted.npy --dtype f64 --order f --force",
+        "convert FILE converted.npy --dtype u16 --order c --force",
+        "digest FILE",
+    ];
+    for file in ["row.npy", "column.npy", "tall.npy", "flat.npy", "broad.npy"] {
+        for case in cases {
+            for backend in ["memmap", "seek"] {
+                let arguments = case.replace("FILE", file);
+                let arguments =
+                    format!("{arguments} --backend {backend} --memory {BUDGET_MIB}MiB -q");
+                let peak = peak_anonymous_bytes(&mut place.command(&arguments));
+                assert!(peak <= (BUDGET_MIB + 16) << 20, "{arguments}: {peak} bytes");
+            }
+        }
+        let peak = peak_anonymous_bytes(
+            &mut place.command(&format!("verify {file} {file} --memory {BUDGET_MIB}MiB")),
+        );
+        assert!(peak <= (BUDGET_MIB + 16) << 20, "verify {file}: {peak} bytes");
+    }
+}
+
 /// Runs a command, which must do what it is asked, and watches its anonymous memory.
 #[cfg(target_os = "linux")]
 fn peak_anonymous_bytes(command: &mut Command) -> u64 {

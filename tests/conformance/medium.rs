@@ -160,6 +160,10 @@ impl Device for LoggedDevice {
         self.inner.write_back(range);
     }
 
+    fn write_out(&self, range: Range<u64>) {
+        self.inner.write_out(range);
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.inner.sync()?;
         self.note(Event::Sync);

@@ -175,7 +175,7 @@ fn facts(of: &RunOf<'_>, run: &Run) -> MarkdownTable {
 }
 
 /// The machine's measured limits.
-fn limits(limits: &Limits) -> [(&'static str, String); 6] {
+fn limits(limits: &Limits) -> [(&'static str, String); 7] {
     let shown = |value: Option<f64>, show: &dyn Fn(f64) -> String| {
         value.filter(|value| value.is_finite()).map(show).unwrap_or_default()
     };
@@ -183,6 +183,7 @@ fn limits(limits: &Limits) -> [(&'static str, String); 6] {
     let reads = |value| shown(value, &|value| format!("{}/s", number::count(value as u64)));
     [
         ("limit: copying in memory", rate(limits.memcpy_bytes_per_second)),
+        ("limit: reading memory", rate(limits.memory_read_bytes_per_second)),
         ("limit: writing and syncing", rate(limits.write_sync_bytes_per_second)),
         ("limit: cold sequential reading", rate(limits.cold_read_bytes_per_second)),
         ("limit: random 4 KiB reads, one at a time", reads(limits.random_reads_per_second_depth_1)),

@@ -4,15 +4,18 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, Axis};
 
-use super::engine::Engine;
+use super::engine::{COPY_BYTES, Engine};
 use super::geometry::Geometry;
 use super::kernel;
 use crate::array::{Element, Shape};
 use crate::error::Result;
+use crate::store::behind::WriteBehind;
 use crate::store::stage::{ColumnStage, Scratch};
-use crate::store::{ColumnWriter, Context, Plan, Reservation, Step, StepKind, check_columns};
+use crate::store::{
+    Budget, ColumnWriter, Context, Plan, Reservation, Step, StepKind, check_columns,
+};
 use crate::sys::{Device, DeviceKind, Pages};
 
 /// The least memory with which blocks are transposed: less would be a block of a few rows.
@@ -24,12 +27,6 @@ const LARGEST_BLOCK_BYTES: u64 = 8 << 20;
 
 /// A logged column's part of a block is at least so long, where the memory allows: it is read in one go.
 const LOGGED_PART_BYTES: u64 = 64 << 10;
-
-/// Bytes written in place after which the disk is set to work on them.
-const WRITE_BACK_BYTES: u64 = 48 << 20;
-
-/// The largest pages of the page cache: a change through a map makes all of one dirty.
-const LARGE_PAGE_BYTES: u64 = 2 << 20;
 
 /// How columns come into place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +82,7 @@ impl ColumnPlan {
     }
 
     /// The plan for filling every column, as its user sees it.
-    pub(super) fn describe(&self, engine: &Engine) -> Plan {
+    pub(super) fn describe(&self, engine: &Engine, budget: Budget) -> Plan {
         let geometry = &engine.geometry;
         let total = geometry.total_bytes();
         let column_bytes = (geometry.lines * geometry.item_bytes) as u64;
@@ -94,12 +91,10 @@ impl ColumnPlan {
         if logged > 0 {
             steps.push(Step::new(StepKind::LogColumns, logged, 0, logged * column_bytes));
         }
-        steps.push(Step::new(
-            StepKind::TransposeBlocks,
-            geometry.lines.div_ceil(self.block_rows) as u64,
-            logged * column_bytes,
-            total,
-        ));
+        let (blocks, read) =
+            (geometry.lines.div_ceil(self.block_rows) as u64, logged * column_bytes);
+        let paged = if budget.is_cached(read) { 0 } else { read };
+        steps.push(Step::new(StepKind::TransposeBlocks, blocks, read, total).paged(paged));
         let memory_bytes = self.memory_bytes(geometry);
         Plan { steps, bytes_requested: total, memory_bytes }
     }
@@ -111,24 +106,70 @@ fn writes_by_calls(device: &dyn Device) -> bool {
     device.kind() != DeviceKind::Memory
 }
 
-/// Columns of a Fortran-order file: each is a run of bytes.
+/// The longest stretch of short columns that is written in one go.
+const JOINED_BYTES: u64 = 1 << 20;
+
+/// Columns that lie one behind the other in the file. Short ones are joined: a call for each would cost more than
+/// its bytes.
 #[derive(Debug)]
 pub(super) struct StraightColumns<'a, T> {
     engine: &'a mut Engine,
+    shape: Shape,
     context: Context,
-    /// A column made contiguous, where the caller's is not.
-    column: Vec<T>,
     behind: WriteBehind,
+    /// What was given last and is not written yet, which belongs at `at`. Never longer than its memory.
+    joined: Vec<u8>,
+    at: u64,
+    memory: Reservation,
+    element: PhantomData<T>,
 }
 
 impl<'a, T: Element> StraightColumns<'a, T> {
-    pub(super) fn new(engine: &'a mut Engine, context: &Context) -> Self {
-        Self {
-            engine,
-            context: context.clone(),
-            column: Vec::new(),
-            behind: WriteBehind::default(),
+    /// For a matrix of `shape`, whose columns follow each other in the file of `engine`.
+    pub(super) fn new(engine: &'a mut Engine, shape: Shape, context: &Context) -> Result<Self> {
+        let bytes =
+            JOINED_BYTES.min(engine.geometry.total_bytes()).min(context.available_bytes() / 8);
+        let memory = context.reserve(bytes.max(size_of::<T>() as u64))?;
+        let behind = WriteBehind::new(&*engine.device, context);
+        let context = context.clone();
+        let (joined, at, element) = (Vec::new(), 0, PhantomData);
+        Ok(Self { engine, shape, context, behind, joined, at, memory, element })
+    }
+
+    /// Writes `values` at `offset` of the file, or keeps them until there is more.
+    fn put(&mut self, offset: u64, values: &[T]) -> Result<()> {
+        let bytes: &[u8] = bytemuck::must_cast_slice(values);
+        let room = self.memory.bytes();
+        let is_short = bytes.len() as u64 <= room / 2;
+        let end = self.at + self.joined.len() as u64;
+        let fits = (self.joined.len() + bytes.len()) as u64 <= room;
+        if !(is_short && fits && offset == end) {
+            self.write_joined()?;
+            self.at = offset;
         }
+        if is_short {
+            self.joined.extend_from_slice(bytes);
+            return self.context.advance(bytes.len() as u64);
+        }
+        for (index, piece) in bytes.chunks(COPY_BYTES).enumerate() {
+            self.engine.device.write_at(offset + (index * COPY_BYTES) as u64, piece)?;
+            self.context.advance(piece.len() as u64)?;
+        }
+        self.at = offset + bytes.len() as u64;
+        self.behind.written(&*self.engine.device, offset..self.at);
+        Ok(())
+    }
+
+    fn write_joined(&mut self) -> Result<()> {
+        if self.joined.is_empty() {
+            return Ok(());
+        }
+        self.engine.device.write_at(self.at, &self.joined)?;
+        let end = self.at + self.joined.len() as u64;
+        self.behind.written(&*self.engine.device, self.at..end);
+        self.at = end;
+        self.joined.clear();
+        Ok(())
     }
 }
 
@@ -136,27 +177,29 @@ impl<T: Element> ColumnWriter for StraightColumns<'_, T> {
     type Elem = T;
 
     fn write(&mut self, first: usize, columns: ArrayView2<'_, T>) -> Result<()> {
-        let geometry = self.engine.geometry;
-        let shape = Shape::new(geometry.line_items, geometry.lines);
-        check_columns(shape, first, columns.dim())?;
-        for (index, column) in columns.columns().into_iter().enumerate() {
-            let values = match column.to_slice() {
-                Some(values) => values,
-                None => {
-                    self.column.clear();
-                    self.column.extend(column.iter().copied());
-                    &self.column
-                }
-            };
-            let range = geometry.lines_range(first + index..first + index + 1);
-            self.engine.device.write_at(range.start, bytemuck::must_cast_slice(values))?;
-            self.context.advance(range.end - range.start)?;
-            self.behind.written(&*self.engine.device, range);
+        check_columns(self.shape, first, columns.dim())?;
+        let context = self.context.clone();
+        let _step = context.step(StepKind::CoalescedWrites);
+        let column_bytes = (self.shape.rows * size_of::<T>()) as u64;
+        let mut offset = self.engine.geometry.data_offset + first as u64 * column_bytes;
+        if let Some(values) = columns.t().to_slice() {
+            return self.put(offset, values);
+        }
+        // Pieces that are made contiguous stay in the first-level cache.
+        let mut piece = [T::default(); 1024];
+        for column in columns.columns() {
+            for values in column.axis_chunks_iter(Axis(0), piece.len()) {
+                let piece = &mut piece[..values.len()];
+                piece.iter_mut().zip(values).for_each(|(out, value)| *out = *value);
+                self.put(offset, piece)?;
+                offset += size_of_val(piece) as u64;
+            }
         }
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
+        self.write_joined()?;
         self.behind.flush(&*self.engine.device);
         Ok(())
     }
@@ -228,10 +271,12 @@ impl<T: Element> ColumnWriter for StagedColumns<'_, T> {
         };
         let whole = self.stage.len() == geometry.line_items;
         if whole && writes_by_calls(&*self.engine.device) {
-            blocks.write_by_calls(&mut *self.engine.device)
-        } else {
-            blocks.write_in_place(&mut *self.engine.device)
+            return blocks.write_by_calls(&mut *self.engine.device);
         }
+        self.engine.device.advise(self.engine.pass_advice());
+        let written = blocks.write_in_place(&mut *self.engine.device);
+        self.engine.device.advise(self.engine.usual_advice());
+        written
     }
 }
 
@@ -255,7 +300,7 @@ impl Blocks<'_> {
     /// Puts each block together where it belongs: in a map, or in rows of which some columns stay.
     fn write_in_place(mut self, device: &mut dyn Device) -> Result<()> {
         let whole = self.stage.len() == self.geometry.line_items;
-        let mut behind = WriteBehind::default();
+        let mut behind = WriteBehind::new(device, self.context);
         for rows in self.each() {
             let range = self.geometry.lines_range(rows.clone());
             let put = &mut |bytes: &mut [u8]| self.put_together(&rows, bytes);
@@ -274,7 +319,7 @@ impl Blocks<'_> {
     fn write_by_calls(mut self, device: &mut dyn Device) -> Result<()> {
         let block_bytes = self.rows * self.geometry.line_bytes();
         let (mut made, mut next) = (Pages::new(block_bytes)?, Pages::new(block_bytes)?);
-        let mut behind = WriteBehind::default();
+        let mut behind = WriteBehind::new(device, self.context);
         let mut ready = 0..0;
         for rows in self.each().map(Some).chain([None]) {
             let range = rows.clone().map_or(0..0, |rows| self.geometry.lines_range(rows));
@@ -328,37 +373,11 @@ fn write_block(
     Ok(())
 }
 
-/// Sets the disk to work on what was written, a stretch at a time, so that it works while more is made.
-#[derive(Debug, Default)]
-struct WriteBehind {
-    /// Written, and not yet handed to the disk.
-    pending: Range<u64>,
-}
-
-impl WriteBehind {
-    fn written(&mut self, device: &dyn Device, range: Range<u64>) {
-        if self.pending.end != range.start {
-            self.flush(device);
-            self.pending.start = range.start;
-        }
-        self.pending.end = range.end;
-        if self.pending.end - self.pending.start >= WRITE_BACK_BYTES {
-            // What lies behind the last whole page is yet to be changed, and would be written twice.
-            let whole = self.pending.end / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
-            device.write_back(self.pending.start..whole);
-            self.pending.start = whole;
-        }
-    }
-
-    fn flush(&mut self, device: &dyn Device) {
-        device.write_back(self.pending.clone());
-        self.pending.start = self.pending.end;
-    }
-}
-
-/// The plan for filling a Fortran-order file.
+/// The plan for filling a file in which columns lie one behind the other.
 pub(super) fn describe_straight(engine: &Engine) -> Plan {
     let total = engine.geometry.total_bytes();
-    let step = Step::new(StepKind::CoalescedWrites, engine.geometry.lines as u64, 0, total);
-    Plan { steps: vec![step], bytes_requested: total, memory_bytes: 0 }
+    let memory_bytes = JOINED_BYTES.min(total);
+    let times = (engine.geometry.lines as u64).min(total.div_ceil(memory_bytes.max(1)));
+    let step = Step::new(StepKind::CoalescedWrites, times, 0, total);
+    Plan { steps: vec![step], bytes_requested: total, memory_bytes }
 }

@@ -8,8 +8,9 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::kernel::{self, Block, BlockOrder, Lines};
-use super::plan::{Means, ReadKind, ReadPlan, SHARED_WINDOW_BYTES, Window, window_bytes};
+use super::kernel::{self, Block, BlockOrder, Lines, Part};
+use super::plan::{Means, ReadKind, ReadPlan, Window};
+use super::windows::{PAGE_BYTES, SHARED_WINDOW_BYTES, window_bytes};
 use crate::array::Picks;
 use crate::error::Result;
 use crate::store::{Context, StepKind};
@@ -52,6 +53,21 @@ impl Engine {
         ReadPlan::new(self.geometry, self.device.kind(), lines, positions, order, means)
     }
 
+    /// What the kernel is told of a file that is not being passed: a map's faults read what is needed then, and not as
+    /// much as could be read ahead.
+    pub(super) fn usual_advice(&self) -> Advice {
+        match self.device.kind() {
+            DeviceKind::Mapped => Advice::Random,
+            DeviceKind::Positioned | DeviceKind::Memory => Advice::Normal,
+        }
+    }
+
+    /// Asks for what is about to be read, and for no more than that.
+    fn announce(&self, range: &Range<u64>) {
+        self.device.advise(Advice::Random);
+        self.device.prefetch(std::slice::from_ref(range));
+    }
+
     /// What the kernel is told before the file is passed from front to back: of a map nothing, it is swept; with the
     /// advice, it was read more slowly.
     pub(super) fn pass_advice(&self) -> Advice {
@@ -77,20 +93,27 @@ impl Engine {
         {
             // An element, or a part of a line: nothing to plan.
             let _step = context.step(StepKind::Windows);
-            self.read_run(lines.at(0), run.start, block.bytes)?;
+            if block.bytes.len() > PAGE_BYTES as usize {
+                self.announce(&self.geometry.part_range(lines.at(0), run));
+            }
+            self.read_run(lines.at(0), positions.at(0), block.bytes)?;
             return context.advance(block.bytes.len() as u64);
         }
         let plan = self.plan_read(lines, positions, block.order, context);
         let _memory = context.reserve(plan.memory_bytes())?;
         let _step = context.step(plan.step_kind());
-        if lines.len() > 1 {
+        if plan.is_short() {
+            self.announce(&plan.extent());
+        } else {
             self.device.advise(plan.advice());
         }
-        match plan.kind {
-            ReadKind::Direct => self.read_direct(&plan, lines, positions, block, context)?,
-            ReadKind::Scan => self.read_scan(&plan, positions, block, context)?,
-            ReadKind::Ranges => self.read_ranges(&plan, positions, block, context)?,
-        }
+        let read = match plan.kind {
+            ReadKind::Direct => self.read_direct(&plan, lines, positions, block, context),
+            ReadKind::Scan => self.read_scan(&plan, positions, block, context),
+            ReadKind::Ranges => self.read_ranges(&plan, positions, block, context),
+        };
+        self.device.advise(self.usual_advice());
+        read?;
         if self.swap_unit > 1 {
             kernel::swap_bytes(self.swap_unit, block.bytes);
         }
@@ -115,9 +138,7 @@ impl Engine {
         block: &mut Block<'_>,
         context: &Context,
     ) -> Result<()> {
-        let run = positions.as_run().expect("a direct plan is made for a run of positions only");
-        if let Some(lines) = lines.as_run().filter(|_| run.len() == self.geometry.line_items) {
-            let start = self.geometry.offset(lines.start, 0);
+        if let Some(run) = &plan.run {
             let (workers, bytes) = match plan.workers {
                 1 => (1, COPY_BYTES),
                 workers => (workers, SHARED_WINDOW_BYTES as usize),
@@ -129,11 +150,12 @@ impl Engine {
                 pieces,
                 || (),
                 |(), (index, piece)| {
-                    self.device.read_into(start + (index * bytes) as u64, piece)?;
+                    self.device.read_into(run.start + (index * bytes) as u64, piece)?;
                     context.advance(piece.len() as u64)
                 },
             );
         }
+        let run = positions.as_run().expect("a direct plan is made for a run of positions only");
         let row_bytes = run.len() * self.geometry.item_bytes;
         let segments = [run.clone()];
         let mut ahead = Ahead::new(self, plan, &segments);
@@ -174,7 +196,7 @@ impl Engine {
             // Windows one after another are read ahead by the kernel itself, in large pages.
             if plan.scattered {
                 ahead.reach(window.ordinals.end);
-            } else {
+            } else if !plan.is_short() {
                 self.device.sweep(window.bytes.clone());
             }
             self.gather_window(plan, &window, &segment, &picks, block, context)?;
@@ -251,16 +273,40 @@ impl Engine {
         block: &mut Block<'_>,
         context: &Context,
     ) -> Result<()> {
-        let members = members(&plan.segments, positions);
         let item_bytes = self.geometry.item_bytes;
+        let listed = match positions {
+            Picks::Range { .. } => Vec::new(),
+            Picks::List(_) => members(&plan.segments, positions),
+        };
         let mut ahead = Ahead::new(self, plan, &plan.segments);
         for ordinal in 0..block.lines {
             ahead.reach(ordinal + 1);
             let (place, line) = plan.pick(ordinal);
-            for (segment, members) in plan.segments.iter().zip(&members) {
+            let mut next = 0;
+            for (index, segment) in plan.segments.iter().enumerate() {
                 let range = self.geometry.part_range(line, segment.clone());
+                if let Picks::Range { start, step, count } = *positions {
+                    // Those that lie in the segment come one after another.
+                    let end = (segment.end - start).div_ceil(step.max(1)).min(count);
+                    let first = start + next * step - segment.start;
+                    let picks = Picks::Range { start: first, step, count: end - next };
+                    if end > next {
+                        let mut part = block.part(item_bytes, place, next..end);
+                        let moved = range.end.abs_diff(range.start) as usize;
+                        self.device.with(range, &mut |bytes| {
+                            let lines = Lines { offset: 0, stride: 0, count: 1 };
+                            context.install_for(moved, || {
+                                let Part { block, at } = &mut part;
+                                kernel::gather(item_bytes, bytes, lines, &picks, block, *at);
+                            });
+                            Ok(())
+                        })?;
+                        next = end;
+                    }
+                    continue;
+                }
                 self.device.with(range, &mut |bytes| {
-                    for &(position, column) in members {
+                    for &(position, column) in &listed[index] {
                         let item = match block.order {
                             BlockOrder::AsFile => place * block.positions + column,
                             BlockOrder::Across => column * block.lines + place,

@@ -3,6 +3,8 @@
 //! Items are `[u8; N]`: any alignment, any element type of that size, five instances in all. Knows
 //! neither devices nor plans.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::array::Picks;
@@ -71,6 +73,27 @@ macro_rules! by_item_size {
 }
 
 impl<'a> Block<'a> {
+    /// The `positions` of `line`.
+    pub(super) fn part(
+        &mut self,
+        item_bytes: usize,
+        line: usize,
+        positions: Range<usize>,
+    ) -> Part<'_> {
+        // As in the file, the line's items lie together; across, the positions' items of all lines do.
+        let (items, lines, at) = match self.order {
+            BlockOrder::AsFile => {
+                let first = line * self.positions;
+                (first + positions.start..first + positions.end, 1, 0)
+            }
+            BlockOrder::Across => {
+                (positions.start * self.lines..positions.end * self.lines, self.lines, line)
+            }
+        };
+        let bytes = &mut self.bytes[items.start * item_bytes..items.end * item_bytes];
+        Part { block: Block { bytes, order: self.order, lines, positions: positions.len() }, at }
+    }
+
     /// The block in pieces of so many lines, for [`gather_cut`]: together all of its lines.
     pub(super) fn cut(
         &mut self,
@@ -96,6 +119,13 @@ impl<'a> Block<'a> {
         };
         lines.map(piece).collect()
     }
+}
+
+/// Some positions of one line of a block: a smaller block, in which the line is number `at`.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    pub block: Block<'a>,
+    pub at: usize,
 }
 
 /// Some lines of a block.

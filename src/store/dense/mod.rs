@@ -14,6 +14,7 @@ mod plan;
 mod tails;
 mod turn;
 mod visit;
+mod windows;
 mod write;
 
 use std::marker::PhantomData;
@@ -105,8 +106,10 @@ impl<T: Element> DenseStore<T> {
             Mode::ReadWrite => Some(Growth::new(stage, &*device, &layout)?),
             Mode::Read | Mode::CopyOnWrite => None,
         };
+        let engine = Engine { device, geometry, swap_unit };
+        engine.device.advise(engine.usual_advice());
         Ok(Self {
-            engine: Engine { device, geometry, swap_unit },
+            engine,
             growth,
             medium,
             mode,
@@ -267,6 +270,11 @@ impl<T: Element> DenseStore<T> {
         self.engine.read_typed(lines, &positions, values, order, &self.context)
     }
 
+    /// Whether columns lie one behind the other: also those of a single row, which is the same in both orders.
+    fn has_straight_columns(&self) -> bool {
+        self.order == Order::Fortran || self.spec.shape.rows == 1
+    }
+
     /// Which way a visit in `order` passes the file: across its lines or along them.
     fn is_across(&self, order: TileOrder) -> bool {
         match order {
@@ -421,13 +429,12 @@ impl<T: Element> ArrayStore for DenseStore<T> {
         context: &Context,
     ) -> Result<Box<dyn ColumnWriter<Elem = T> + 'a>> {
         self.check_writable()?;
-        Ok(match self.order {
-            Order::Fortran => Box::new(StraightColumns::new(&mut self.engine, context)),
-            Order::C => {
-                let scratch = self.scratch();
-                Box::new(StagedColumns::new(&mut self.engine, scratch, context)?)
-            }
-        })
+        if self.has_straight_columns() {
+            let shape = self.spec.shape;
+            return Ok(Box::new(StraightColumns::new(&mut self.engine, shape, context)?));
+        }
+        let scratch = self.scratch();
+        Ok(Box::new(StagedColumns::new(&mut self.engine, scratch, context)?))
     }
 
     fn tile_writer<'a>(
@@ -471,12 +478,11 @@ impl<T: Element> ArrayStore for DenseStore<T> {
                 Ok(self.engine.describe_visit(cut, context))
             }
             Access::Shuffle { batch } => shuffle::describe(self, *batch, context),
-            Access::FillColumns if self.order == Order::Fortran => {
+            Access::FillColumns if self.has_straight_columns() => {
                 Ok(columns::describe_straight(&self.engine))
             }
-            Access::FillColumns => {
-                Ok(ColumnPlan::new(&self.engine, context.available_bytes()).describe(&self.engine))
-            }
+            Access::FillColumns => Ok(ColumnPlan::new(&self.engine, context.available_bytes())
+                .describe(&self.engine, context.budget())),
         }
     }
 }

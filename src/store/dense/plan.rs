@@ -9,53 +9,26 @@ use std::ops::Range;
 use super::engine::PREFETCH_RANGES;
 use super::geometry::Geometry;
 use super::kernel::BlockOrder;
+use super::windows::{PAGE_BYTES, SHARED_WINDOW_BYTES, SMALLEST_WINDOW_BYTES, window_memory};
 use crate::array::Picks;
-use crate::store::{Context, Plan, Step, StepKind};
+use crate::store::{Plan, Step, StepKind};
 use crate::sys::{Advice, DeviceKind};
 
 /// Wanted bytes closer than this are read in one go: passing over so many costs less than another call
 /// or another random read.
 pub(super) const GAP_BYTES: u64 = 32 << 10;
 
-/// Windows of a map, or of memory: they cost no memory of our own, only steps of progress.
-const MAPPED_WINDOW_BYTES: u64 = 64 << 20;
-
-/// The smallest windows of a map of a file that the page cache does not hold.
-const LEAST_MAPPED_WINDOW_BYTES: u64 = 1 << 20;
-
-/// Windows of positioned I/O: beyond a few MiB a longer read is no faster, and this much still fits the
-/// last-level cache between the read and the gather.
-const POSITIONED_WINDOW_BYTES: u64 = 8 << 20;
-
-/// Windows that several threads read and gather from: each stays in its thread's second-level cache.
-pub(super) const SHARED_WINDOW_BYTES: u64 = 1 << 20;
-
 /// Runs from this length on are copied by several threads.
 const SHARED_RUN_BYTES: u64 = 4 << 20;
 
-/// Bytes of the unit in which a map moves data.
-pub(super) const PAGE_BYTES: u64 = 4096;
+/// Reads up to this long are announced as a whole: left to itself, the kernel reads ahead as much again and more.
+const SHORT_BYTES: u64 = 16 << 20;
 
-/// How the windows of a file of `file_bytes` are cut, given the memory that is free.
-pub(super) fn window_bytes(kind: DeviceKind, file_bytes: u64, context: &Context) -> u64 {
-    let budget = context.budget();
-    match kind {
-        DeviceKind::Memory => MAPPED_WINDOW_BYTES,
-        DeviceKind::Mapped if budget.is_cached(file_bytes) => MAPPED_WINDOW_BYTES,
-        // A window stays whole while it is used, and what is read ahead of it too.
-        DeviceKind::Mapped => {
-            (budget.cache_bytes() / 8).clamp(LEAST_MAPPED_WINDOW_BYTES, MAPPED_WINDOW_BYTES)
-        }
-        DeviceKind::Positioned => {
-            (context.available_bytes() / 4).clamp(16, POSITIONED_WINDOW_BYTES)
-        }
-    }
-}
+/// Reads from this length on are told to be sequential: the kernel then reads twice as far ahead.
+const LONG_BYTES: u64 = 256 << 20;
 
-/// The memory that one window of `bytes` takes: a device that lends its bytes takes none.
-pub(super) fn window_memory(kind: DeviceKind, bytes: u64) -> u64 {
-    if kind == DeviceKind::Positioned { bytes } else { 0 }
-}
+/// What is known of a piece of a block that a thread of its own writes to.
+const PIECE_BYTES: u64 = size_of::<&[u8]>() as u64;
 
 /// What there is to read with.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +36,7 @@ pub(super) struct Means {
     /// Memory that is free.
     pub available_bytes: u64,
     pub threads: usize,
-    /// See [`window_bytes`].
+    /// See [`super::windows::window_bytes`].
     pub window_bytes: u64,
 }
 
@@ -82,8 +55,8 @@ pub(super) enum ReadKind {
 #[derive(Debug)]
 pub(super) struct ReadPlan<'a> {
     pub kind: ReadKind,
-    /// Whether what is wanted is one run of bytes, in the file as in the block.
-    is_run: bool,
+    /// The run of bytes that is wanted, where it is one in the file and in the block.
+    pub run: Option<Range<u64>>,
     geometry: Geometry,
     device: DeviceKind,
     lines: Picks<'a>,
@@ -94,6 +67,8 @@ pub(super) struct ReadPlan<'a> {
     window_bytes: u64,
     /// Windows that are read and gathered from at once, each by a thread of its own.
     pub workers: usize,
+    /// Memory for what is listed of lines, positions and pieces.
+    list_bytes: u64,
     /// Whether so much lies between what is wanted that read-ahead would be waste.
     pub scattered: bool,
 }
@@ -125,17 +100,28 @@ impl<'a> ReadPlan<'a> {
                 by_line
             }
         };
+        let mut list_bytes = list_bytes(lines, positions);
+        if device == DeviceKind::Positioned {
+            let left = available_bytes.saturating_sub(list_bytes);
+            window_bytes = window_bytes.min(left.max(SMALLEST_WINDOW_BYTES));
+        }
         let segments = segments(positions, geometry.item_bytes as u64, window_bytes);
         let span = positions.span();
         let unwanted = line_distance(&lines, geometry.line_bytes() as u64)
             .saturating_sub((span.len() * geometry.item_bytes) as u64);
-        let scattered = segments.len() > 1 || unwanted > GAP_BYTES;
         let run = positions.as_run().filter(|_| order == BlockOrder::AsFile);
-        let is_run = lines.len() == 1 && run.is_some();
-        let direct = run.is_some_and(|run| {
-            // A short run of every line is cheaper gathered from windows than copied by a call each.
-            (run.len() == geometry.line_items && lines.as_run().is_some()) || unwanted > GAP_BYTES
-        });
+        let is_whole =
+            |run: &Range<usize>| run.len() == geometry.line_items && lines.as_run().is_some();
+        let one_run = run
+            .clone()
+            .filter(|run| lines.len() == 1 || !lines.is_empty() && is_whole(run))
+            .map(|run| {
+                let last = lines.at(lines.len() - 1);
+                geometry.offset(lines.at(0), run.start)..geometry.offset(last, run.end)
+            });
+        let scattered = one_run.is_none() && (segments.len() > 1 || unwanted > GAP_BYTES);
+        // A short run of every line is cheaper gathered from windows than copied by a call each.
+        let direct = one_run.is_some() || run.is_some() && unwanted > GAP_BYTES;
         let kind = match segments.len() {
             _ if direct => ReadKind::Direct,
             0 | 1 => ReadKind::Scan,
@@ -144,20 +130,33 @@ impl<'a> ReadPlan<'a> {
         let mut workers = 1;
         let is_shared = kind == ReadKind::Scan && device == DeviceKind::Positioned && !scattered;
         if is_shared && by_line.is_empty() && lines.len() > 1 {
-            window_bytes = window_bytes.min(SHARED_WINDOW_BYTES);
-            let one = window_bytes.max((span.len() * geometry.item_bytes) as u64);
-            workers = usize::try_from(available_bytes / 4 / one).unwrap_or(usize::MAX);
-            workers = workers.clamp(1, threads);
+            let shared = window_bytes.min(SHARED_WINDOW_BYTES);
+            let one = shared.max((span.len() * geometry.item_bytes) as u64);
+            let stride = (line_distance(&lines, geometry.line_bytes() as u64)).max(1);
+            // Each window has a piece of the block: of each position one, where the block lies across.
+            let windows = (lines.len() as u64).div_ceil((shared / stride).max(1));
+            let pieces = match order {
+                BlockOrder::AsFile => windows,
+                BlockOrder::Across => windows.saturating_mul(positions.len() as u64),
+            };
+            let pieces = pieces.saturating_mul(PIECE_BYTES);
+            let wanted = (lines.len() * positions.len() * geometry.item_bytes) as u64;
+            if pieces <= (wanted / 4).min(available_bytes / 8) {
+                let count = usize::try_from(available_bytes / 4 / one).unwrap_or(usize::MAX);
+                workers = count.clamp(1, threads);
+                if workers > 1 {
+                    (window_bytes, list_bytes) = (shared, list_bytes + pieces);
+                }
+            }
         }
         // What is copied without a stop needs no memory for that.
         let wanted = lines.len() as u64 * (positions.len() * geometry.item_bytes) as u64;
-        let is_one_run = positions.len() == geometry.line_items && lines.as_run().is_some();
-        if direct && is_one_run && device == DeviceKind::Positioned && wanted >= SHARED_RUN_BYTES {
+        if one_run.is_some() && device == DeviceKind::Positioned && wanted >= SHARED_RUN_BYTES {
             workers = threads;
         }
         Self {
             kind,
-            is_run,
+            run: one_run,
             geometry,
             device,
             lines,
@@ -165,6 +164,7 @@ impl<'a> ReadPlan<'a> {
             segments,
             window_bytes,
             workers,
+            list_bytes,
             scattered,
         }
     }
@@ -229,12 +229,13 @@ impl<'a> ReadPlan<'a> {
     pub(super) fn memory_bytes(&self) -> u64 {
         let longest = self.segments.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
         let one_line = (longest * self.geometry.item_bytes) as u64;
-        match self.kind {
+        let all_lines = self.lines.span().len() as u64 * self.geometry.line_bytes() as u64;
+        let window = match self.kind {
             ReadKind::Direct => 0,
-            ReadKind::Scan | ReadKind::Ranges => {
-                self.workers as u64 * window_memory(self.device, self.window_bytes.max(one_line))
-            }
-        }
+            ReadKind::Scan => self.window_bytes.min(all_lines).max(one_line),
+            ReadKind::Ranges => one_line,
+        };
+        self.list_bytes + self.workers as u64 * window_memory(self.device, window)
     }
 
     /// The plan as its user sees it.
@@ -271,7 +272,6 @@ impl<'a> ReadPlan<'a> {
     pub(super) fn step_kind(&self) -> StepKind {
         match self.kind {
             ReadKind::Direct if !self.scattered => StepKind::Windows,
-            ReadKind::Scan if self.is_run => StepKind::Windows,
             ReadKind::Scan if self.device != DeviceKind::Positioned => StepKind::StridedGather,
             ReadKind::Scan if !self.scattered => StepKind::ScanGather,
             _ => StepKind::CoalescedRanges,
@@ -280,14 +280,32 @@ impl<'a> ReadPlan<'a> {
 
     /// What the kernel is told before the file is read.
     pub(super) fn advice(&self) -> Advice {
-        match (self.lines.len(), self.scattered) {
-            (0 | 1, _) => Advice::Normal,
-            (_, true) => Advice::Random,
+        if self.scattered || self.is_short() {
+            return Advice::Random;
+        }
+        match self.device {
+            DeviceKind::Positioned if self.extent().end - self.extent().start >= LONG_BYTES => {
+                Advice::Sequential
+            }
             // A map that is swept is read ahead of as it is; told so, the kernel begins with short reads, and a part of
             // the file took three times as long.
-            _ if self.device == DeviceKind::Mapped => Advice::Normal,
-            (_, false) => Advice::Sequential,
+            _ => Advice::Normal,
         }
+    }
+
+    /// Whether so little is read that the kernel is told what, rather than let to read ahead beyond it.
+    pub(super) fn is_short(&self) -> bool {
+        !self.scattered && self.extent().end - self.extent().start <= SHORT_BYTES
+    }
+
+    /// The bytes from the first to the last that is wanted.
+    pub(super) fn extent(&self) -> Range<u64> {
+        let (first, last) = match (self.lines.len(), self.segments.first(), self.segments.last()) {
+            (1.., Some(first), Some(last)) => (first.start, last.end),
+            _ => return 0..0,
+        };
+        let lines = self.lines.span();
+        self.geometry.offset(lines.start, first)..self.geometry.offset(lines.end - 1, last)
     }
 
     /// Bytes of the pages that hold something wanted: what the device moves where nothing is cached.
@@ -324,6 +342,16 @@ impl PageCount {
         self.count += end.saturating_sub(first);
         self.next = self.next.max(end);
     }
+}
+
+/// Memory for what is made of lists of lines and positions: an order of the lines; the positions sorted, counted from
+/// a window's begin, and with the places where they are wanted.
+fn list_bytes(lines: Picks<'_>, positions: &Picks<'_>) -> u64 {
+    let listed = |picks: &Picks<'_>, bytes: u64| match picks {
+        Picks::Range { .. } => 0,
+        Picks::List(list) => list.len() as u64 * bytes,
+    };
+    listed(&lines, 8) + listed(positions, 32)
 }
 
 /// Bytes from one wanted line to the next: the average for a list.
@@ -371,7 +399,8 @@ fn segments(positions: &Picks<'_>, item_bytes: u64, window_bytes: u64) -> Vec<Ra
 mod tests {
     use super::*;
     use crate::array::{DType, Order, Shape};
-    use crate::store::Budget;
+    use crate::store::dense::windows::window_bytes;
+    use crate::store::{Budget, Context};
 
     fn plan<'a>(
         rows: usize,

@@ -6,7 +6,7 @@
 use ndarray::ArrayView2;
 
 use super::DenseStore;
-use super::plan::PAGE_BYTES;
+use super::windows::PAGE_BYTES;
 use crate::array::{Element, Order};
 use crate::error::Result;
 use crate::store::copy::DenseTiles;
@@ -26,6 +26,7 @@ pub(super) struct TailTiles<'a, T> {
     tails: Pages,
     /// A tail and what completes it.
     joined: Vec<u8>,
+    context: Context,
     _memory: Reservation,
 }
 
@@ -39,7 +40,8 @@ impl<'a, T: Element> TailTiles<'a, T> {
         let bytes = Self::memory_bytes(store);
         let _memory = context.reserve(bytes)?;
         let tails = Pages::new(store.engine.geometry.lines * TAIL_BYTES)?;
-        Ok(Self { store, from: 0, to: 0, tails, joined: Vec::new(), _memory })
+        let context = context.clone();
+        Ok(Self { store, from: 0, to: 0, tails, joined: Vec::new(), context, _memory })
     }
 
     /// How much of each line waits: the part of its last page that has come.
@@ -133,7 +135,7 @@ impl<T: Element> TileWriter for TailTiles<'_, T> {
             self.put(line, values.to_slice().expect("checked to lie together"))?;
         }
         self.to += block.ncols();
-        self.store.context.advance(0)
+        self.context.advance(0)
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {

@@ -12,10 +12,11 @@ use rayon::prelude::*;
 use super::engine::Engine;
 use super::geometry::Geometry;
 use super::kernel::{self, Block, BlockOrder, Lines};
-use super::plan::{PAGE_BYTES, window_memory};
+use super::windows::{PAGE_BYTES, window_memory};
 use crate::array::Picks;
 use crate::error::Result;
-use crate::store::{Context, Plan, Step, StepKind};
+use crate::store::plan::WRITE_COST;
+use crate::store::{Budget, Context, Plan, Step, StepKind};
 use crate::sys::{Advice, Device, Pages};
 
 /// The largest block, unless the tiles' parts of it would become short: it fits the last-level cache.
@@ -30,9 +31,6 @@ const CALL_BYTES: u64 = 256 << 10;
 
 /// How many calls ahead a thread asks for what it will read.
 const CALLS_AHEAD: usize = 8;
-
-/// What writing a byte to the log costs, in bytes read: disks write more slowly than they read.
-const WRITE_COST: u64 = 2;
 
 /// How a file is turned, and the tiles that come of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +104,7 @@ impl TurnPlan {
     }
 
     /// The plan as its user sees it.
-    pub(super) fn describe(&self, engine: &Engine) -> Plan {
+    pub(super) fn describe(&self, engine: &Engine, budget: Budget) -> Plan {
         let geometry = &engine.geometry;
         let (total, logged) = (geometry.total_bytes(), self.log_bytes(geometry));
         let blocks = geometry.lines.div_ceil(self.block_lines) as u64;
@@ -114,7 +112,8 @@ impl TurnPlan {
         let tiles = (across * geometry.lines.div_ceil(self.lines)) as u64;
         let turn = Step::new(StepKind::TurnBlocks, blocks, total, logged);
         let first = u64::from(self.held > 0);
-        let read = Step::new(StepKind::ReadLog, tiles - first, logged, 0);
+        let paged = if budget.is_cached(logged) { 0 } else { logged };
+        let read = Step::new(StepKind::ReadLog, tiles - first, logged, 0).paged(paged);
         let tile_bytes = (self.positions * self.lines * geometry.item_bytes) as u64;
         Plan {
             steps: vec![

@@ -6,12 +6,12 @@ use ndarray::{ArrayView2, ShapeBuilder};
 
 use super::engine::Engine;
 use super::kernel::{self, Block, BlockOrder};
-use super::plan::{SHARED_WINDOW_BYTES, window_bytes, window_memory};
 use super::turn::{TurnLog, TurnPlan};
+use super::windows::{SHARED_WINDOW_BYTES, window_bytes, window_memory};
 use crate::array::{Element, Order, Picks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::buffer::Buffer;
-use crate::store::stage::Scratch;
+use crate::store::stage::{Scratch, is_without_room};
 use crate::store::{Context, Plan, Step, StepKind, Tile, Values};
 use crate::sys::{Device, DeviceKind};
 
@@ -105,7 +105,7 @@ impl Engine {
                 let times = (items.div_ceil(positions) * lines.div_ceil(some)) as u64;
                 (Step::new(StepKind::GroupedPasses, times, times * pass.bytes_moved(), 0), held)
             }
-            Cut::Turned(plan) => return plan.describe(self),
+            Cut::Turned(plan) => return plan.describe(self, context.budget()),
         };
         let steps = vec![step.advised(self.pass_advice())];
         Plan { steps, bytes_requested: total, memory_bytes }
@@ -113,6 +113,19 @@ impl Engine {
 
     /// Shows tiles cut by `cut` of a matrix in `order`. Lines that are turned are kept in `scratch`.
     pub(super) fn visit<T: Element>(
+        &self,
+        order: Order,
+        cut: Cut,
+        scratch: &Scratch,
+        visitor: &mut Visitor<'_, T>,
+        context: &Context,
+    ) -> Result<()> {
+        let visited = self.visit_cut(order, cut, scratch, visitor, context);
+        self.device.advise(self.usual_advice());
+        visited
+    }
+
+    fn visit_cut<T: Element>(
         &self,
         order: Order,
         cut: Cut,
@@ -131,7 +144,10 @@ impl Engine {
                 match scratch.medium.scratch(&scratch.near, plan.log_bytes(&self.geometry)) {
                     Ok(mut log) => self.visit_turned(order, plan, &mut *log, visitor, context),
                     // A file is read also where nothing can be written beside it: more slowly then.
-                    Err(_) => self.visit(order, self.passes(context), scratch, visitor, context),
+                    Err(error) if is_without_room(&error) => {
+                        self.visit_cut(order, self.passes(context), scratch, visitor, context)
+                    }
+                    Err(error) => Err(error),
                 }
             }
         }

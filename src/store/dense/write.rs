@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::engine::{COPY_BYTES, Engine, shift};
 use super::kernel::{self, Lines};
-use super::plan::{GAP_BYTES, window_memory};
+use super::plan::GAP_BYTES;
+use super::windows::window_memory;
 use crate::array::Picks;
 use crate::error::Result;
 use crate::store::{Context, Plan, Step, StepKind};
@@ -33,8 +34,15 @@ impl Engine {
         if lines.is_empty() || positions.is_empty() {
             return Ok(());
         }
-        match self.write_kind(lines, positions, context) {
-            WriteKind::Windows => return self.write_windows(lines, positions, values, context),
+        let kind = self.write_kind(lines, positions, context);
+        let _step = context.step(self.step_kind(&kind));
+        match kind {
+            WriteKind::Windows => {
+                self.device.advise(self.pass_advice());
+                let written = self.write_windows(lines, positions, values, context);
+                self.device.advise(self.usual_advice());
+                return written;
+            }
             WriteKind::Items => return self.write_items(lines, positions, values, context),
             WriteKind::Runs => {}
         }
@@ -47,6 +55,17 @@ impl Engine {
             self.write_run(self.geometry.offset(line, first), values, context)?;
         }
         Ok(())
+    }
+
+    /// What its user calls this.
+    fn step_kind(&self, kind: &WriteKind) -> StepKind {
+        match kind {
+            WriteKind::Runs | WriteKind::Items => StepKind::CoalescedWrites,
+            WriteKind::Windows if self.device.kind() == DeviceKind::Positioned => {
+                StepKind::ReadModifyWrite
+            }
+            WriteKind::Windows => StepKind::StridedScatter,
+        }
     }
 
     /// What [`Engine::write`] would move.

@@ -13,7 +13,8 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use self::log::{Places, RowLog, lie_at};
 use super::buffer::Buffer;
-use super::stage::Scratch;
+use super::plan::WRITE_COST;
+use super::stage::{Scratch, is_without_room};
 use super::{Access, ArrayStore, Context, Plan, Step, StepKind, TileOrder};
 use crate::array::{Element, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -30,9 +31,6 @@ const PART_BYTES: usize = 1 << 20;
 
 /// What a row's place in a list, and in the reader's own, takes.
 const PLACE_BYTES: u64 = 24;
-
-/// What writing a byte to the log costs, in bytes read: disks write more slowly than they read.
-const WRITE_COST: u64 = 2;
 
 /// How rows are brought into their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +58,10 @@ pub(super) fn visit_rows<T: Element>(
         && let Some(scratch) = scratch
     {
         let log_bytes = rows.len() as u64 * row_bytes::<T>(shape);
-        if let Ok(log) = scratch.medium.scratch(&scratch.near, log_bytes) {
-            return visit_logged(store, log, plan.group, rows, batch, visitor, context);
+        match scratch.medium.scratch(&scratch.near, log_bytes) {
+            Ok(log) => return visit_logged(store, log, plan.group, rows, batch, visitor, context),
+            Err(error) if !is_without_room(&error) => return Err(error),
+            Err(_) => {}
         }
     }
     // A file is read also where nothing can be written beside it: more slowly then.

@@ -4,7 +4,6 @@
 //! positions. Room is therefore left for as many positions as are expected; what was left too much is closed
 //! at the end by moving the values, and what was left too little is widened on the way.
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use super::ints::{Int, with_indices};
 use crate::array::{Bits, IndexWidth};
 use crate::error::Result;
 use crate::format::npz::{Checksums, NpzPlan, Part};
+use crate::store::behind::WriteBehind;
 use crate::store::{Context, Indices, join};
 use crate::sys::{Device, Existing, Medium};
 
@@ -23,9 +23,6 @@ pub(super) const CHUNK_BYTES: usize = 256 << 10;
 
 /// Bytes below which checksums are not worth another thread's wake-up.
 const PARALLEL_BYTES: usize = 1 << 20;
-
-/// Bytes written in place after which the disk is set to work on them.
-const WRITE_BACK_BYTES: u64 = 48 << 20;
 
 /// Where the new file goes.
 #[derive(Debug, Clone)]
@@ -50,7 +47,7 @@ pub(super) struct Builder {
     indptr: Hasher,
     indices: Hasher,
     data: Hasher,
-    behind: [Range<u64>; 2],
+    behind: [WriteBehind; 2],
 }
 
 impl Builder {
@@ -86,7 +83,7 @@ impl Builder {
             indptr: Hasher::new(),
             indices: Hasher::new(),
             data: Hasher::new(),
-            behind: [0..0, 0..0],
+            behind: Default::default(),
         };
         builder.write_ends(&[0])?;
         Ok(builder)
@@ -171,8 +168,9 @@ impl Builder {
             }
         }
         self.entries = needed;
-        self.write_behind(0, index_at..index_at + (values.len() * width.bytes()) as u64);
-        self.write_behind(1, at..at + bytes.len() as u64);
+        self.behind[0]
+            .written(&*self.device, index_at..index_at + (values.len() * width.bytes()) as u64);
+        self.behind[1].written(&*self.device, at..at + bytes.len() as u64);
         Ok(())
     }
 
@@ -261,21 +259,8 @@ impl Builder {
             }
         }
         (self.plan, self.width, self.capacity) = (plan, width, capacity);
-        self.behind = [0..0, 0..0];
+        self.behind = Default::default();
         Ok(())
-    }
-
-    /// Sets the disk to work on what was written, a stretch at a time.
-    fn write_behind(&mut self, part: usize, range: Range<u64>) {
-        let pending = &mut self.behind[part];
-        if pending.end != range.start {
-            pending.start = range.start;
-        }
-        pending.end = range.end;
-        if pending.end - pending.start >= WRITE_BACK_BYTES {
-            self.device.write_back(pending.clone());
-            pending.start = pending.end;
-        }
     }
 }
 
