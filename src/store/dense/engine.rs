@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
@@ -29,9 +30,26 @@ pub(super) struct Engine {
     pub geometry: Geometry,
     /// Bytes of the unit to be reversed where the file is of the other byte order; 1 where it is native.
     pub swap_unit: usize,
+    /// Where the last short read ended: one that follows is left to the kernel, which reads ahead.
+    read_until: AtomicU64,
+}
+
+/// What a read is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Within {
+    /// Nothing: the kernel is told of it.
+    Nothing,
+    /// A pass over the file, of which the kernel was told.
+    Pass,
 }
 
 impl Engine {
+    pub(super) fn new(device: Box<dyn Device>, geometry: Geometry, swap_unit: usize) -> Self {
+        let engine = Self { device, geometry, swap_unit, read_until: AtomicU64::new(u64::MAX) };
+        engine.device.advise(engine.usual_advice());
+        engine
+    }
+
     /// How the file's windows are cut.
     pub(super) fn window_bytes(&self, context: &Context) -> u64 {
         window_bytes(self.device.kind(), self.device.len(), context)
@@ -62,10 +80,14 @@ impl Engine {
         }
     }
 
-    /// Asks for what is about to be read, and for no more than that.
-    fn announce(&self, range: &Range<u64>) {
-        self.device.advise(Advice::Random);
-        self.device.prefetch(std::slice::from_ref(range));
+    /// Asks for what is about to be read, and for no more than that, unless it follows what was read last.
+    fn announce(&self, range: &Range<u64>) -> bool {
+        let is_next = self.read_until.swap(range.end, Ordering::Relaxed) == range.start;
+        if !is_next {
+            self.device.advise(Advice::Random);
+            self.device.prefetch(std::slice::from_ref(range));
+        }
+        !is_next
     }
 
     /// What the kernel is told before the file is passed from front to back: of a map nothing, it is swept; with the
@@ -83,6 +105,7 @@ impl Engine {
         lines: Picks<'_>,
         positions: &Picks<'_>,
         block: &mut Block<'_>,
+        within: Within,
         context: &Context,
     ) -> Result<()> {
         if lines.is_empty() || positions.is_empty() {
@@ -93,26 +116,31 @@ impl Engine {
         {
             // An element, or a part of a line: nothing to plan.
             let _step = context.step(StepKind::Windows);
-            if block.bytes.len() > PAGE_BYTES as usize {
+            if within == Within::Nothing && block.bytes.len() > PAGE_BYTES as usize {
                 self.announce(&self.geometry.part_range(lines.at(0), run));
             }
             self.read_run(lines.at(0), positions.at(0), block.bytes)?;
             return context.advance(block.bytes.len() as u64);
         }
-        let plan = self.plan_read(lines, positions, block.order, context);
+        let mut plan = self.plan_read(lines, positions, block.order, context);
         let _memory = context.reserve(plan.memory_bytes())?;
         let _step = context.step(plan.step_kind());
-        if plan.is_short() {
-            self.announce(&plan.extent());
-        } else {
-            self.device.advise(plan.advice());
+        if within == Within::Nothing {
+            plan.is_announced = plan.is_short() && self.announce(&plan.extent());
+            if plan.is_short() && !plan.is_announced {
+                self.device.advise(Advice::Normal);
+            } else if !plan.is_announced {
+                self.device.advise(plan.advice());
+            }
         }
         let read = match plan.kind {
             ReadKind::Direct => self.read_direct(&plan, lines, positions, block, context),
             ReadKind::Scan => self.read_scan(&plan, positions, block, context),
             ReadKind::Ranges => self.read_ranges(&plan, positions, block, context),
         };
-        self.device.advise(self.usual_advice());
+        if within == Within::Nothing {
+            self.device.advise(self.usual_advice());
+        }
         read?;
         if self.swap_unit > 1 {
             kernel::swap_bytes(self.swap_unit, block.bytes);
@@ -196,7 +224,7 @@ impl Engine {
             // Windows one after another are read ahead by the kernel itself, in large pages.
             if plan.scattered {
                 ahead.reach(window.ordinals.end);
-            } else if !plan.is_short() {
+            } else if !plan.is_announced {
                 self.device.sweep(window.bytes.clone());
             }
             self.gather_window(plan, &window, &segment, &picks, block, context)?;

@@ -26,7 +26,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 pub use mapped::MappedArray;
 
 use self::columns::{ColumnPlan, StagedColumns, StraightColumns};
-use self::engine::Engine;
+use self::engine::{Engine, Within};
 use self::geometry::Geometry;
 use self::growth::{Growth, Stage};
 use self::kernel::BlockOrder;
@@ -106,10 +106,8 @@ impl<T: Element> DenseStore<T> {
             Mode::ReadWrite => Some(Growth::new(stage, &*device, &layout)?),
             Mode::Read | Mode::CopyOnWrite => None,
         };
-        let engine = Engine { device, geometry, swap_unit };
-        engine.device.advise(engine.usual_advice());
         Ok(Self {
-            engine,
+            engine: Engine::new(device, geometry, swap_unit),
             growth,
             medium,
             mode,
@@ -267,7 +265,8 @@ impl<T: Element> DenseStore<T> {
         let order = self.block_order(dim, rows_together);
         let (lines, positions) = self.split(rows, cols);
         let values = out.into_slice_memory_order().expect("the caller found it contiguous");
-        self.engine.read_typed(lines, &positions, values, order, &self.context)
+        let within = Within::Nothing;
+        self.engine.read_typed(lines, &positions, values, order, within, &self.context)
     }
 
     /// Whether columns lie one behind the other: also those of a single row, which is the same in both orders.

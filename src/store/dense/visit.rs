@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ShapeBuilder};
 
-use super::engine::Engine;
+use super::engine::{Engine, Within};
 use super::kernel::{self, Block, BlockOrder};
 use super::turn::{TurnLog, TurnPlan};
 use super::windows::{SHARED_WINDOW_BYTES, window_bytes, window_memory};
@@ -175,7 +175,7 @@ impl Engine {
         // told to read in small ones.
         self.device.advise(self.pass_advice());
         let lends = self.lends::<T>();
-        let within = context.within_step();
+        let within_step = context.within_step();
         let mut buffer = Buffer::<T>::new(if lends { 0 } else { lines * positions }, context)?;
         for top in (0..geometry.lines).step_by(lines) {
             let these = top..geometry.lines.min(top + lines);
@@ -203,7 +203,8 @@ impl Engine {
                         count: range.len(),
                     };
                     let values = buffer.part(these.len() * part.len());
-                    self.read_typed(run(&these), &run(&part), values, BlockOrder::AsFile, &within)?;
+                    let (these, part, order) = (run(&these), run(&part), BlockOrder::AsFile);
+                    self.read_typed(these, &part, values, order, Within::Pass, &within_step)?;
                     show(values)?;
                     // Reading has told of its own progress.
                     continue;
@@ -223,7 +224,7 @@ impl Engine {
         context: &Context,
     ) -> Result<()> {
         let geometry = &self.geometry;
-        let within = context.within_step();
+        let within_step = context.within_step();
         let mut buffer = Buffer::<T>::new(lines * positions, context)?;
         for from in (0..geometry.line_items).step_by(positions) {
             let part = from..geometry.line_items.min(from + positions);
@@ -233,7 +234,8 @@ impl Engine {
                 let rows = Picks::Range { start: these.start, step: 1, count: these.len() };
                 let cols = Picks::Range { start: part.start, step: 1, count: part.len() };
                 let step = context.step(StepKind::GroupedPasses);
-                self.read_typed(rows, &cols, values, BlockOrder::Across, &within)?;
+                let (across, within) = (BlockOrder::Across, Within::Nothing);
+                self.read_typed(rows, &cols, values, across, within, &within_step)?;
                 drop(step);
                 visitor(tile(order, these, part.clone(), values, BlockOrder::Across)?)?;
             }
@@ -279,11 +281,12 @@ impl Engine {
         positions: &Picks<'_>,
         values: &mut [T],
         order: BlockOrder,
+        within: Within,
         context: &Context,
     ) -> Result<()> {
         let bytes = bytemuck::must_cast_slice_mut(values);
         let mut block = Block { bytes, order, lines: lines.len(), positions: positions.len() };
-        self.read(lines, positions, &mut block, context)?;
+        self.read(lines, positions, &mut block, within, context)?;
         check_valid(values, self)
     }
 }
