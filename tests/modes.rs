@@ -7,7 +7,8 @@ use arraystore::ErrorKind;
 use arraystore::array::{Bool, DType, Element, Order, Selection, Shape};
 use arraystore::format::raw::RawLayout;
 use arraystore::store::{
-    ArrayStoreExt, CreateOptions, Io, Layout, MappedArray, OpenOptions, create, open,
+    ArrayStore, ArrayStoreExt, Context, CreateOptions, Io, Layout, MappedArray, OpenOptions,
+    TileOrder, create, open,
 };
 use arraystore::sys::{LockPolicy, Mode};
 use ndarray::{Array2, arr2};
@@ -144,4 +145,27 @@ fn a_file_of_another_type_is_named() {
     let error = open::<f64>(file.path(), &OpenOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DtypeMismatch);
     assert_eq!(error.to_string(), format!("{}: holds f32, not f64", file.path().display()));
+}
+
+/// Locks are advisory: another program may cut a file off that is being read.
+#[test]
+fn a_read_that_fails_names_the_file_and_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.npy");
+    create::<f32>(&path, &CreateOptions::new(Shape::new(1000, 100), DType::F32))
+        .unwrap()
+        .sync()
+        .unwrap();
+    let options = OpenOptions { io: Io::Positioned, ..OpenOptions::default() };
+    let store = open::<f32>(&path, &options).unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(200_000).unwrap();
+    let error = store.row(900).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Truncated);
+    let words = error.to_string();
+    assert!(words.contains("cut.npy") && words.contains("at byte 360128"), "{words}");
+    // In the middle of something long, too.
+    let visited = store.visit(TileOrder::Any, &mut |_| Ok(()), &Context::default());
+    let words = visited.unwrap_err().to_string();
+    assert!(words.contains("cut.npy") && words.contains("at byte "), "{words}");
+    assert!(store.row(100).is_ok(), "what is there is still read");
 }

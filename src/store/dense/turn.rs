@@ -151,13 +151,14 @@ impl<'a> TurnLog<'a> {
         let block_bytes = plan.block_lines * geometry.line_bytes();
         let (mut made, mut next) = (Pages::new(block_bytes)?, Pages::new(block_bytes)?);
         engine.device.advise(engine.pass_advice());
+        let is_cached = context.budget().is_cached(turned.log.len());
         let mut ready = 0..0;
         let blocks = turned.blocks(&(0..geometry.lines));
         for lines in blocks.map(Some).chain([None]) {
             let (log, first) = (&mut *turned.log, &mut *first);
             let (written, put) = context.install_for(block_bytes, || {
                 rayon::join(
-                    || write_log(log, &ready, &made),
+                    || write_log(log, &ready, &made, is_cached),
                     || match &lines {
                         Some(lines) => {
                             let turned = turn(engine, &plan, lines, first, &mut next);
@@ -300,11 +301,21 @@ fn turn(
     })
 }
 
-fn write_log(log: &mut dyn Device, range: &Range<u64>, bytes: &[u8]) -> Result<()> {
+fn write_log(
+    log: &mut dyn Device,
+    range: &Range<u64>,
+    bytes: &[u8],
+    is_cached: bool,
+) -> Result<()> {
     if range.is_empty() {
         return Ok(());
     }
-    log.write_at(range.start, &bytes[..(range.end - range.start) as usize])
+    log.write_at(range.start, &bytes[..(range.end - range.start) as usize])?;
+    if !is_cached {
+        // It will have to leave the page cache: at once, while the next block is turned.
+        log.write_out(range.clone());
+    }
+    Ok(())
 }
 
 fn run(range: &Range<usize>) -> Picks<'static> {
