@@ -61,8 +61,9 @@ RUNS = [
 ]
 LARGE = [
     Run("fill-4gb", "fill-columns", "limited:768MiB", [EXPERT], 3, shape="10000000x100"),
+    Run("fill-16gb", "fill-columns", "limited:768MiB", [], 3, shape="40000000x100"),
     # The expert has room for a column at a time: it is ended after a quarter of an hour.
-    Run("fill-16gb", "fill-columns", "limited:768MiB", ["numpy-expert-900s"], 3, shape="40000000x100"),
+    Run("fill-16gb-expert", "fill-columns", "limited:768MiB", ["numpy-expert-900s"], 1, shape="40000000x100"),
 ]
 
 
@@ -164,8 +165,12 @@ def rows(load, probe, convert, elements, tell):
         cost = 16e9 * (2 / writing + 1 / reading)
         share = " / ".join(f"{large.median(name) / cost:.2f}×" for name in OURS)
         each = " / ".join(f"{large.median(name) / 4 / small.median(name):.2f}×" for name in OURS)
+        try:
+            rival = load("fill-16gb-expert").times(EXPERT)
+        except Missing as error:
+            rival = str(error)
         return ours(large), [
-            ("≥ 6 × expert", large.times(EXPERT)),
+            ("≥ 6 × expert", rival),
             ("the same at 4 GB", small.times(EXPERT)),
             ("≤ 1.4 × what 3 S cost by the probe", f"{seconds(cost)}: {share}"),
             ("per byte ≤ 1.25 × the same at 4 GB", each),
@@ -260,13 +265,15 @@ def rows(load, probe, convert, elements, tell):
         for run in RUNS + LARGE:
             try:
                 found = load(run.name)
+                # A fill's workload holds two columns of its own: the one in the making, and the last one to be compared.
+                columns = 2 * 4 * int(run.shape.split("x")[0]) if run.workloads == "fill-columns" else 0
                 of_run = (max(s["peak_anonymous_bytes"] or 0 for s in found.samples(name)) for name in OURS)
                 limit = run.regimes.partition(":")[2].removesuffix("MiB")
                 budget = min(256 * MIB, (int(limit) - 32) * MIB * 2 // 3) if limit else 256 * MIB
-                worst = max(worst, *(peak - budget for peak in of_run))
+                worst = max(worst, *(peak - columns - budget for peak in of_run))
             except Missing:
                 pass
-        return "", [("≤ effective budget + 16 MiB over the start", f"at most budget {worst / MIB:+.1f} MiB")]
+        return "", [("≤ effective budget + 16 MiB over the start, beside the caller's columns", f"at most budget {worst / MIB:+.1f} MiB")]
 
     return [
         ("fill 1000000×100, C order, warm, durable", fill),

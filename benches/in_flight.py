@@ -20,6 +20,7 @@ PROGRAM = ROOT / "target" / "release" / "arraystore"
 SHAPE = "50000x20000"
 FILE_BYTES = 4_000_000_000
 PAGE = 4096
+STRIDE = 80 << 10
 THREADS = [1, 4, 16, 32]
 DEPTHS = [1, 16, 32, 128, 512]
 
@@ -30,8 +31,10 @@ def fio(path, engine, in_flight, direct):
     depth = 1 if engine == "psync" else in_flight
     part = FILE_BYTES // jobs // PAGE * PAGE
     command = [
-        "fio", "--name=scattered", f"--filename={path}", "--rw=read:76k", "--bs=4k", f"--ioengine={engine}",
+        "fio", "--name=scattered", f"--filename={path}", f"--rw=read:{STRIDE - PAGE}", "--bs=4k", f"--ioengine={engine}",
         f"--iodepth={depth}", f"--numjobs={jobs}", f"--size={part}", f"--offset_increment={part}",
+        # Once through the part: without this, it would begin anew until so much was read.
+        f"--io_size={part // STRIDE * PAGE}",
         f"--direct={int(direct)}", "--fadvise_hint=random", "--invalidate=1", "--thread", "--readonly",
         "--group_reporting", "--output-format=json",
     ]

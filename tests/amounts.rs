@@ -8,7 +8,7 @@ use arraystore::store::{
     Access, AnyElement, AnyStore, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions,
     Layout, OpenOptions, Plan, TileOrder,
 };
-use arraystore::sys::{DiskMedium, Mode, Operation, RecordingMedium};
+use arraystore::sys::{Advice, DiskMedium, Mode, Operation, RecordingMedium};
 use ndarray::{Array2, ShapeBuilder};
 
 const SHAPE: Shape = Shape::new(3000, 40);
@@ -86,6 +86,35 @@ fn predicted(plan: &Plan) -> (u64, u64) {
 }
 
 const TOTAL: u64 = (SHAPE.rows * SHAPE.cols * 4) as u64;
+
+/// A cold file: what is asked for is all that should come, unless reading goes on from there.
+#[test]
+fn a_short_read_is_asked_for_exactly_and_what_follows_it_is_not() {
+    let subject = Subject::new(1 << 20);
+    let store = subject.opened(Order::Fortran);
+    let column_bytes = SHAPE.rows as u64 * 4;
+    for (column, is_asked_for) in [(7, true), (8, false), (9, false), (3, true), (3, true)] {
+        store.column(column).unwrap();
+        let record = subject.medium.take();
+        let told: Vec<_> = record.iter().map(|entry| &entry.operation).collect();
+        let asked: Vec<_> =
+            told.iter().filter(|it| matches!(it, Operation::Prefetch(_))).collect();
+        let start = 128 + column as u64 * column_bytes;
+        let read = Operation::Read(start..start + column_bytes);
+        let advices = if is_asked_for {
+            let exactly = Operation::Prefetch(start..start + column_bytes);
+            assert_eq!(asked, [&&exactly], "column {column}");
+            [Advice::Random, Advice::Normal]
+        } else {
+            assert!(asked.is_empty(), "column {column}");
+            [Advice::Normal, Advice::Normal]
+        };
+        // What was said before the read is taken back after it.
+        let [before, after] = advices.map(Operation::Advise);
+        assert_eq!(told.first(), Some(&&before));
+        assert_eq!(told[told.len() - 2..], [&read, &after], "column {column}");
+    }
+}
 
 #[test]
 fn reads_move_what_their_plans_say() {

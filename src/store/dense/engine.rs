@@ -80,14 +80,16 @@ impl Engine {
         }
     }
 
-    /// Asks for what is about to be read, and for no more than that, unless it follows what was read last.
+    /// Tells the kernel of a short read: that nothing but `range` is wanted, or where that follows what was read last,
+    /// that it may read ahead. Says whether `range` was asked for.
     fn announce(&self, range: &Range<u64>) -> bool {
-        let is_next = self.read_until.swap(range.end, Ordering::Relaxed) == range.start;
-        if !is_next {
-            self.device.advise(Advice::Random);
-            self.device.prefetch(std::slice::from_ref(range));
+        if self.read_until.swap(range.end, Ordering::Relaxed) == range.start {
+            self.device.advise(Advice::Normal);
+            return false;
         }
-        !is_next
+        self.device.advise(Advice::Random);
+        self.device.prefetch(std::slice::from_ref(range));
+        true
     }
 
     /// What the kernel is told before the file is passed from front to back: of a map nothing, it is swept; with the
@@ -116,20 +118,23 @@ impl Engine {
         {
             // An element, or a part of a line: nothing to plan.
             let _step = context.step(StepKind::Windows);
-            if within == Within::Nothing && block.bytes.len() > PAGE_BYTES as usize {
+            let is_told = within == Within::Nothing && block.bytes.len() > PAGE_BYTES as usize;
+            if is_told {
                 self.announce(&self.geometry.part_range(lines.at(0), run));
             }
-            self.read_run(lines.at(0), positions.at(0), block.bytes)?;
-            return context.advance(block.bytes.len() as u64);
+            let read = self.read_run(lines.at(0), positions.at(0), block.bytes);
+            if is_told {
+                self.device.advise(self.usual_advice());
+            }
+            return read.and_then(|()| context.advance(block.bytes.len() as u64));
         }
         let mut plan = self.plan_read(lines, positions, block.order, context);
         let _memory = context.reserve(plan.memory_bytes())?;
         let _step = context.step(plan.step_kind());
         if within == Within::Nothing {
-            plan.is_announced = plan.is_short() && self.announce(&plan.extent());
-            if plan.is_short() && !plan.is_announced {
-                self.device.advise(Advice::Normal);
-            } else if !plan.is_announced {
+            if plan.is_short() {
+                plan.is_announced = self.announce(&plan.extent());
+            } else {
                 self.device.advise(plan.advice());
             }
         }
