@@ -97,8 +97,7 @@ fn a_short_read_is_asked_for_exactly_and_what_follows_it_is_not() {
         store.column(column).unwrap();
         let record = subject.medium.take();
         let told: Vec<_> = record.iter().map(|entry| &entry.operation).collect();
-        let asked: Vec<_> =
-            told.iter().filter(|it| matches!(it, Operation::Prefetch(_))).collect();
+        let asked: Vec<_> = told.iter().filter(|it| matches!(it, Operation::Prefetch(_))).collect();
         let start = 128 + column as u64 * column_bytes;
         let read = Operation::Read(start..start + column_bytes);
         let advices = if is_asked_for {

@@ -7,8 +7,8 @@ use arraystore::ErrorKind;
 use arraystore::array::{Bool, DType, Element, Order, Selection, Shape};
 use arraystore::format::raw::RawLayout;
 use arraystore::store::{
-    ArrayStore, ArrayStoreExt, Context, CreateOptions, Io, Layout, MappedArray, OpenOptions,
-    TileOrder, create, open,
+    ArrayStoreExt, Context, CreateOptions, Io, Layout, MappedArray, OpenOptions, TileOrder, create,
+    open,
 };
 use arraystore::sys::{LockPolicy, Mode};
 use ndarray::{Array2, arr2};

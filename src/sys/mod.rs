@@ -32,7 +32,6 @@ pub use counters::{ProcessCounters, anonymous_bytes, device_written_bytes};
 pub use device::{Advice, Device, DeviceKind, Existing, LockPolicy, Medium, Mode};
 pub use disk::DiskMedium;
 pub use faulty::{FaultPlan, FaultyMedium};
-#[cfg(feature = "program")]
 pub use files::NewFile;
 #[cfg(feature = "program")]
 pub use limit::CgroupVersion;
