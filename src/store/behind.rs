@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Context;
+use super::{Budget, Context};
 use crate::sys::Device;
 
 /// Bytes after which the disk is set to work on them: with less, more time goes into flushing its own cache than into
@@ -19,30 +19,52 @@ const LARGE_PAGE_BYTES: u64 = 2 << 20;
 #[derive(Debug)]
 pub(super) struct WriteBehind {
     pending: Range<u64>,
-    /// Whether the page cache holds the file.
-    is_cached: bool,
+    pace: Pace,
+}
+
+/// What becomes of what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// It is made durable.
+    Durable,
+    /// It is written, so that it can leave the page cache.
+    Out,
+    /// Nothing: it is of no use once the work is done, and the page cache holds it.
+    Kept,
 }
 
 /// Of a file that the page cache holds.
 impl Default for WriteBehind {
     fn default() -> Self {
-        Self { pending: 0..0, is_cached: true }
+        Self { pending: 0..0, pace: Pace::Durable }
     }
 }
 
 impl WriteBehind {
+    /// Behind a writer to `device`.
     pub(super) fn new(device: &dyn Device, context: &Context) -> Self {
-        Self { pending: 0..0, is_cached: context.budget().is_cached(device.len()) }
+        let is_cached = context.budget().is_cached(device.len());
+        Self { pending: 0..0, pace: if is_cached { Pace::Durable } else { Pace::Out } }
+    }
+
+    /// Behind a writer to a scratch file of so many bytes.
+    pub(super) fn scratch(bytes: u64, budget: Budget) -> Self {
+        let pace = if budget.is_cached(bytes) { Pace::Kept } else { Pace::Out };
+        Self { pending: 0..0, pace }
     }
 
     /// `range` was written.
     pub(super) fn written(&mut self, device: &dyn Device, range: Range<u64>) {
+        let stretch = match self.pace {
+            Pace::Durable => WRITE_BACK_BYTES,
+            Pace::Out => WRITE_OUT_BYTES,
+            Pace::Kept => return,
+        };
         if self.pending.end != range.start {
             self.flush(device);
             self.pending.start = range.start;
         }
         self.pending.end = range.end;
-        let stretch = if self.is_cached { WRITE_BACK_BYTES } else { WRITE_OUT_BYTES };
         if self.pending.end - self.pending.start >= stretch {
             // What lies behind the last whole page is yet to be changed, and would be written twice.
             let whole = self.pending.end / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
@@ -58,6 +80,10 @@ impl WriteBehind {
     }
 
     fn hand_over(&self, device: &dyn Device, range: Range<u64>) {
-        if self.is_cached { device.write_back(range) } else { device.write_out(range) }
+        match self.pace {
+            Pace::Durable => device.write_back(range),
+            Pace::Out => device.write_out(range),
+            Pace::Kept => {}
+        }
     }
 }

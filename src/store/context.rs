@@ -308,10 +308,9 @@ impl Context {
     }
 
     /// Begins a step of a plan, which ends when this is dropped.
-    pub(crate) fn step(&self, kind: StepKind) -> StepGuard<'_> {
-        let observer = self.observer.as_deref();
-        observer.inspect(|observer| observer.begin(kind));
-        StepGuard(observer)
+    pub(crate) fn step(&self, kind: StepKind) -> StepGuard {
+        self.observer.iter().for_each(|observer| observer.begin(kind));
+        StepGuard(self.observer.clone())
     }
 
     /// Begins a part of the work named `what`, of `total` bytes.
@@ -359,11 +358,11 @@ pub(crate) fn join(one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Se
 }
 
 /// A step that is being carried out.
-pub(crate) struct StepGuard<'a>(Option<&'a dyn Observer>);
+pub(crate) struct StepGuard(Option<Arc<dyn Observer>>);
 
-impl Drop for StepGuard<'_> {
+impl Drop for StepGuard {
     fn drop(&mut self) {
-        self.0.inspect(|observer| observer.end());
+        self.0.iter().for_each(|observer| observer.end());
     }
 }
 

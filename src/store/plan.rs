@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Budget;
 use crate::array::Selection;
 use crate::sys::Advice;
 
@@ -149,6 +150,16 @@ impl Plan {
     /// Bytes that come from the device where nothing is cached: whole pages.
     pub fn bytes_paged(&self) -> u64 {
         self.steps.iter().map(|step| step.bytes_paged).sum()
+    }
+
+    /// The same over a file of `file_bytes`: where the page cache holds that, what one pass brought in is there for the
+    /// next.
+    #[must_use]
+    pub(crate) fn over(mut self, file_bytes: u64, budget: Budget) -> Self {
+        if budget.is_cached(file_bytes) {
+            self.steps.iter_mut().for_each(|it| it.bytes_paged = it.bytes_paged.min(file_bytes));
+        }
+        self
     }
 
     /// This plan, and then `other`: like steps are counted as one.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::behind::WriteBehind;
 use super::{Budget, Context};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{Advice, Device, Medium, Pages};
@@ -25,9 +26,6 @@ const SHORT_BYTES: usize = 4096;
 
 /// Bytes of short columns that are read in one call.
 const GROUP_BYTES: usize = 256 << 10;
-
-/// Bytes of a log that the page cache does not hold after which the disk is set to work on them.
-const WRITE_OUT_BYTES: u64 = 4 << 20;
 
 /// Columns' parts are asked for ahead of use where there are no more of them, in columns and in bytes.
 const AHEAD_BYTES: usize = 16 << 20;
@@ -48,10 +46,7 @@ pub(super) struct ColumnStage {
     pages: Pages,
     log: Option<Box<dyn Device>>,
     scratch: Scratch,
-    /// Whether the page cache holds the log: else the disk is set to work on it at once.
-    is_cached: bool,
-    /// Logged, and not yet handed to the disk.
-    pending: Range<u64>,
+    behind: WriteBehind,
 }
 
 /// Where a log is made, if one is needed.
@@ -94,8 +89,10 @@ impl ColumnStage {
                 pages: Pages::new(held * stride)?,
                 log: None,
                 scratch,
-                is_cached: budget.is_cached((columns.saturating_sub(held) * stride) as u64),
-                pending: 0..0,
+                behind: WriteBehind::scratch(
+                    (columns.saturating_sub(held) * stride) as u64,
+                    budget,
+                ),
             });
         }
         let reason = format!("{columns} columns are too many to be put together in rows");
@@ -132,7 +129,9 @@ impl ColumnStage {
             Some(logged) => {
                 let at = (logged * self.stride) as u64;
                 self.log()?.write_at(at, column)?;
-                self.logged(at..at + column.len() as u64);
+                if let Some(log) = &self.log {
+                    self.behind.written(&**log, at..at + self.stride as u64);
+                }
             }
         }
         if is_new {
@@ -141,24 +140,6 @@ impl ColumnStage {
             self.come += 1;
         }
         Ok(())
-    }
-
-    /// Sets the disk to work on what was logged, a stretch at a time.
-    fn logged(&mut self, range: Range<u64>) {
-        if self.is_cached {
-            return;
-        }
-        if self.pending.is_empty() || range.start < self.pending.start {
-            self.pending = range;
-        } else {
-            self.pending.end = range.end;
-        }
-        if self.pending.end - self.pending.start >= WRITE_OUT_BYTES
-            && let Some(log) = &self.log
-        {
-            log.write_out(self.pending.clone());
-            self.pending = 0..0;
-        }
     }
 
     fn log(&mut self) -> Result<&mut dyn Device> {

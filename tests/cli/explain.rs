@@ -4,13 +4,16 @@
 use super::Place;
 
 /// Shapes of access: (file, selection). Large enough that what the kernel reads ahead beyond the end is a small part.
-const CASES: [(&str, &str); 6] = [
+const CASES: [(&str, &str); 9] = [
     ("narrow.npy", "--columns 7"),
     ("narrow.npy", "--rows 30000:590000"),
     ("narrow.npy", "--rows 5:600000:3000"),
     ("wide.npy", "--columns 7"),
     ("wide.npy", "--columns 0,5000,19999"),
     ("fortran.npy", "--rows 100:200"),
+    ("narrow.npy", "--workload scan"),
+    ("narrow.npy", "--workload extract-columns --memory 150MiB"),
+    ("narrow.npy", "--workload shuffle-epoch"),
 ];
 
 #[test]

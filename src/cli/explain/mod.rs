@@ -120,13 +120,7 @@ fn plan<T: AnyElement>(
         plan = plan.and(store.plan(&Access::Read(part), context)?);
         count += 1;
     }
-    let file_bytes = store.stats().bytes_on_disk;
-    if context.budget().is_cached(file_bytes) {
-        // What one part brought into the page cache is there for the next.
-        let whole = |step: &mut Step| step.bytes_paged = step.bytes_paged.min(file_bytes);
-        plan.steps.iter_mut().for_each(whole);
-    }
-    Ok((plan, count))
+    Ok((plan.over(store.stats().bytes_on_disk, context.budget()), count))
 }
 
 /// Does it, and drops what is read.

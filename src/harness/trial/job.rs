@@ -13,8 +13,7 @@ use crate::array::{DType, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::measure::Stopwatch;
 use crate::store::{
-    self, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, OpenOptions, RawLayout,
-    TileOrder,
+    self, Access, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, OpenOptions, RawLayout,
 };
 use crate::sys::{Existing, Mode};
 use crate::workload::{
@@ -64,16 +63,16 @@ impl Job {
             AnswerKind::Values => {
                 self.read(|store| extract(store, &self.selection).map(Answer::Values))
             }
-            AnswerKind::Sums if self.workload == Workload::ShuffleEpoch => self.read(|store| {
+            AnswerKind::Sums => self.read(|store| {
+                if let Access::Visit(order) = self.workload.access(self.shape, self.request.seed) {
+                    return column_sums(store, order, &self.context).map(Answer::Sums);
+                }
                 let rows = self.selection.resolve(self.shape)?.0;
                 let order = match rows {
                     Picks::List(order) => order,
                     Picks::Range { .. } => return Err(no_order()),
                 };
                 epoch_sums(store, order, &self.context).map(Answer::Sums)
-            }),
-            AnswerKind::Sums => self.read(|store| {
-                column_sums(store, self.tile_order(), &self.context).map(Answer::Sums)
             }),
         }
     }
@@ -142,13 +141,6 @@ impl Job {
             found.shape, found.layout, self.shape
         );
         Err(Error::new(ErrorKind::ShapeMismatch, "open", reason).at(&self.request.path))
-    }
-
-    fn tile_order(&self) -> TileOrder {
-        match self.workload {
-            Workload::ExtractColumns => TileOrder::Columns,
-            _ => TileOrder::Any,
-        }
     }
 
     /// Where the values of a fill come from.

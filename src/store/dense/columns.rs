@@ -178,8 +178,7 @@ impl<T: Element> ColumnWriter for StraightColumns<'_, T> {
 
     fn write(&mut self, first: usize, columns: ArrayView2<'_, T>) -> Result<()> {
         check_columns(self.shape, first, columns.dim())?;
-        let context = self.context.clone();
-        let _step = context.step(StepKind::CoalescedWrites);
+        let _step = self.context.step(StepKind::CoalescedWrites);
         let column_bytes = (self.shape.rows * size_of::<T>()) as u64;
         let mut offset = self.engine.geometry.data_offset + first as u64 * column_bytes;
         if let Some(values) = columns.t().to_slice() {

@@ -128,19 +128,21 @@ impl Engine {
             }
             return read.and_then(|()| context.advance(block.bytes.len() as u64));
         }
-        let mut plan = self.plan_read(lines, positions, block.order, context);
+        let plan = self.plan_read(lines, positions, block.order, context);
         let _memory = context.reserve(plan.memory_bytes())?;
         let _step = context.step(plan.step_kind());
+        // Whether all of it was asked for, so that nothing is to be swept in.
+        let mut is_announced = false;
         if within == Within::Nothing {
             if plan.is_short() {
-                plan.is_announced = self.announce(&plan.extent());
+                is_announced = self.announce(&plan.extent());
             } else {
                 self.device.advise(plan.advice());
             }
         }
         let read = match plan.kind {
             ReadKind::Direct => self.read_direct(&plan, lines, positions, block, context),
-            ReadKind::Scan => self.read_scan(&plan, positions, block, context),
+            ReadKind::Scan => self.read_scan(&plan, positions, block, is_announced, context),
             ReadKind::Ranges => self.read_ranges(&plan, positions, block, context),
         };
         if within == Within::Nothing {
@@ -216,6 +218,7 @@ impl Engine {
         plan: &ReadPlan<'_>,
         positions: &Picks<'_>,
         block: &mut Block<'_>,
+        is_announced: bool,
         context: &Context,
     ) -> Result<()> {
         let segment = plan.segments[0].clone();
@@ -229,7 +232,7 @@ impl Engine {
             // Windows one after another are read ahead by the kernel itself, in large pages.
             if plan.scattered {
                 ahead.reach(window.ordinals.end);
-            } else if !plan.is_announced {
+            } else if !is_announced {
                 self.device.sweep(window.bytes.clone());
             }
             self.gather_window(plan, &window, &segment, &picks, block, context)?;

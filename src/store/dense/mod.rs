@@ -474,7 +474,7 @@ impl<T: Element> ArrayStore for DenseStore<T> {
             Access::Visit(order) => {
                 let lends = self.engine.lends::<T>();
                 let cut = self.engine.plan_visit(self.is_across(*order), lends, context);
-                Ok(self.engine.describe_visit(cut, context))
+                Ok(self.engine.describe_visit(cut, lends, context))
             }
             Access::Shuffle { batch } => shuffle::describe(self, *batch, context),
             Access::FillColumns if self.has_straight_columns() => {

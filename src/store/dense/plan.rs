@@ -71,8 +71,6 @@ pub(super) struct ReadPlan<'a> {
     list_bytes: u64,
     /// Whether so much lies between what is wanted that read-ahead would be waste.
     pub scattered: bool,
-    /// Whether all of it was asked for, so that nothing is to be swept in.
-    pub is_announced: bool,
 }
 
 /// One contiguous stretch of the file, and which of the wanted lines it holds.
@@ -168,7 +166,6 @@ impl<'a> ReadPlan<'a> {
             workers,
             list_bytes,
             scattered,
-            is_announced: false,
         }
     }
 

@@ -15,6 +15,7 @@ use super::kernel::{self, Block, BlockOrder, Lines};
 use super::windows::{PAGE_BYTES, window_memory};
 use crate::array::Picks;
 use crate::error::Result;
+use crate::store::behind::WriteBehind;
 use crate::store::plan::WRITE_COST;
 use crate::store::{Budget, Context, Plan, Step, StepKind};
 use crate::sys::{Advice, Device, Pages};
@@ -151,14 +152,14 @@ impl<'a> TurnLog<'a> {
         let block_bytes = plan.block_lines * geometry.line_bytes();
         let (mut made, mut next) = (Pages::new(block_bytes)?, Pages::new(block_bytes)?);
         engine.device.advise(engine.pass_advice());
-        let is_cached = context.budget().is_cached(turned.log.len());
+        let mut behind = WriteBehind::scratch(turned.log.len(), context.budget());
         let mut ready = 0..0;
         let blocks = turned.blocks(&(0..geometry.lines));
         for lines in blocks.map(Some).chain([None]) {
             let (log, first) = (&mut *turned.log, &mut *first);
             let (written, put) = context.install_for(block_bytes, || {
                 rayon::join(
-                    || write_log(log, &ready, &made, is_cached),
+                    || write_log(log, &ready, &made, &mut behind),
                     || match &lines {
                         Some(lines) => {
                             let turned = turn(engine, &plan, lines, first, &mut next);
@@ -305,16 +306,13 @@ fn write_log(
     log: &mut dyn Device,
     range: &Range<u64>,
     bytes: &[u8],
-    is_cached: bool,
+    behind: &mut WriteBehind,
 ) -> Result<()> {
     if range.is_empty() {
         return Ok(());
     }
     log.write_at(range.start, &bytes[..(range.end - range.start) as usize])?;
-    if !is_cached {
-        // It will have to leave the page cache: at once, while the next block is turned.
-        log.write_out(range.clone());
-    }
+    behind.written(log, range.clone());
     Ok(())
 }
 

@@ -44,7 +44,8 @@ impl Engine {
     pub(super) fn plan_visit(&self, across: bool, lends: bool, context: &Context) -> Cut {
         let geometry = &self.geometry;
         if across {
-            let passes = self.passes(context);
+            let (positions, lines) = self.passes(context);
+            let passes = Cut::Across { positions, lines };
             return self.turned(passes, context).unwrap_or(passes);
         }
         let kind = if lends { self.device.kind() } else { DeviceKind::Positioned };
@@ -58,8 +59,8 @@ impl Engine {
         Cut::Lines { lines: fitting(window, line_bytes, geometry.lines), positions }
     }
 
-    /// How to visit across the lines by a pass for each tile.
-    fn passes(&self, context: &Context) -> Cut {
+    /// How to visit across the lines by a pass for each tile: (positions, lines) of a tile.
+    fn passes(&self, context: &Context) -> (usize, usize) {
         let geometry = &self.geometry;
         let item_bytes = geometry.item_bytes as u64;
         let available = context.available_bytes();
@@ -68,7 +69,7 @@ impl Engine {
         let room = available.saturating_sub(window);
         let lines = fitting(room, item_bytes, geometry.lines);
         let positions = fitting(room, lines as u64 * item_bytes, geometry.line_items);
-        Cut::Across { positions, lines }
+        (positions, lines)
     }
 
     /// How to visit across the lines by turning them, where that is better than `passes`.
@@ -79,12 +80,12 @@ impl Engine {
             return None;
         }
         let plan = TurnPlan::new(self, context.threads(), context.available_bytes())?;
-        let bytes_read = self.describe_visit(passes, context).bytes_moved();
+        let bytes_read = self.describe_visit(passes, false, context).bytes_moved();
         plan.is_better_than(bytes_read, geometry).then_some(Cut::Turned(plan))
     }
 
     /// What carrying out `cut` moves and holds.
-    pub(super) fn describe_visit(&self, cut: Cut, context: &Context) -> Plan {
+    pub(super) fn describe_visit(&self, cut: Cut, lends: bool, context: &Context) -> Plan {
         let total = self.geometry.total_bytes();
         let item_bytes = self.geometry.item_bytes as u64;
         let (lines, items) = (self.geometry.lines, self.geometry.line_items);
@@ -93,7 +94,7 @@ impl Engine {
                 let times = (lines.div_ceil(some) * items.div_ceil(positions)) as u64;
                 let window = some as u64 * positions as u64 * item_bytes;
                 let step = Step::new(StepKind::Windows, times, total, 0);
-                (step, window_memory(self.device.kind(), window))
+                (step, if lends { 0 } else { window })
             }
             Cut::Across { positions, lines: some } => {
                 let tile = Picks::Range { start: 0, step: 1, count: positions };
@@ -103,12 +104,14 @@ impl Engine {
                 let left = context.without(held);
                 let pass = self.plan_read(all, &tile, BlockOrder::Across, &left).describe(&tile);
                 let times = (items.div_ceil(positions) * lines.div_ceil(some)) as u64;
-                (Step::new(StepKind::GroupedPasses, times, times * pass.bytes_moved(), 0), held)
+                let step = Step::new(StepKind::GroupedPasses, times, times * pass.bytes_moved(), 0);
+                (step, held + pass.memory_bytes)
             }
             Cut::Turned(plan) => return plan.describe(self, context.budget()),
         };
         let steps = vec![step.advised(self.pass_advice())];
-        Plan { steps, bytes_requested: total, memory_bytes }
+        let plan = Plan { steps, bytes_requested: total, memory_bytes };
+        plan.over(self.device.len(), context.budget())
     }
 
     /// Shows tiles cut by `cut` of a matrix in `order`. Lines that are turned are kept in `scratch`.
@@ -120,20 +123,7 @@ impl Engine {
         visitor: &mut Visitor<'_, T>,
         context: &Context,
     ) -> Result<()> {
-        let visited = self.visit_cut(order, cut, scratch, visitor, context);
-        self.device.advise(self.usual_advice());
-        visited
-    }
-
-    fn visit_cut<T: Element>(
-        &self,
-        order: Order,
-        cut: Cut,
-        scratch: &Scratch,
-        visitor: &mut Visitor<'_, T>,
-        context: &Context,
-    ) -> Result<()> {
-        match cut {
+        let visited = match cut {
             Cut::Lines { lines, positions } => {
                 self.visit_lines(order, lines, positions, visitor, context)
             }
@@ -145,12 +135,15 @@ impl Engine {
                     Ok(mut log) => self.visit_turned(order, plan, &mut *log, visitor, context),
                     // A file is read also where nothing can be written beside it: more slowly then.
                     Err(error) if is_without_room(&error) => {
-                        self.visit_cut(order, self.passes(context), scratch, visitor, context)
+                        let (positions, lines) = self.passes(context);
+                        self.visit_across(order, positions, lines, visitor, context)
                     }
                     Err(error) => Err(error),
                 }
             }
-        }
+        };
+        self.device.advise(self.usual_advice());
+        visited
     }
 
     /// Whether the file's bytes can be shown as they are.

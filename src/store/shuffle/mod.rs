@@ -128,11 +128,10 @@ fn plan<T: Element>(
     let group = (fitting.min(count) / batch).max(1).saturating_mul(batch).min(count.max(1));
     let groups = count.div_ceil(group) as u64;
 
-    // Rows in random order are as far apart as evenly spaced ones.
-    let step = (spec.shape.rows / group).max(1);
-    // In no order that could be taken for a run.
-    let some = 0..group.min(spec.shape.rows);
-    let one = Selection::rows(some.rev().map(|row| row * step).collect::<Vec<_>>());
+    // Rows in random order are as far apart as evenly spaced ones. From the last to the first, which is no run.
+    let some = group.min(spec.shape.rows);
+    let spaced = |place: usize| (place as u128 * spec.shape.rows as u128 / some as u128) as usize;
+    let one = Selection::rows((0..some).rev().map(spaced).collect::<Vec<_>>());
     let mut read = store.plan(&Access::Read(one), context)?;
     for step in &mut read.steps {
         step.times *= groups;
@@ -141,9 +140,10 @@ fn plan<T: Element>(
     }
     read.bytes_requested = requested;
     read.memory_bytes += group as u64 * (row_bytes + PLACE_BYTES);
+    let cached = context.budget().is_cached(store.stats().bytes_on_disk);
+    let read = read.over(store.stats().bytes_on_disk, context.budget());
     let plan = ShufflePlan { group, is_logged: false };
 
-    let cached = context.budget().is_cached(store.stats().bytes_on_disk);
     let Some(visiting) = visiting(count, spec.shape, row_bytes, context).filter(|visiting| {
         let waiting = visiting.available_bytes() / groups;
         // A batch is put together beside the group that it comes from.
