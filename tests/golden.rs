@@ -205,9 +205,22 @@ fn bad_sparse_files_are_refused() {
     check_all(&bad("sparse"), check_bad);
 }
 
+/// Other formats of SciPy's, and Matrix Market.
+#[test]
+fn foreign_files_hold_what_scipy_reads() {
+    check_all(&good("foreign"), check_good);
+}
+
+/// At the latest when they are read.
+#[test]
+fn bad_foreign_files_are_refused() {
+    check_all(&bad("foreign"), check_bad);
+}
+
 #[test]
 fn columns_rows_visits_and_digests_agree_with_the_whole() {
     check_all(&good("sparse"), check_every_way);
+    check_all(&good("foreign"), check_every_way);
     check_all(&good("dense"), check_every_way);
 }
 

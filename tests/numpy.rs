@@ -14,7 +14,7 @@ use arraystore::array::{
     Bool, Complex32, Complex64, Compression, DType, IndexWidth, Order, Selection, Shape, f16,
 };
 use arraystore::format::npy;
-use arraystore::format::npz::{Checksums, NpzPlan, Part};
+use arraystore::format::npz::{NpzPlan, Part};
 use arraystore::format::raw::RawLayout;
 use arraystore::store::{
     AnyElement, Context, CreateOptions, Layout, MemoryStore, OpenOptions, copy, create, open,
@@ -209,7 +209,7 @@ fn written_npz(folder: &Path, compression: Compression, dtype: DType, width: Ind
         Compression::Csr => Shape::new(3, 5),
         Compression::Csc => Shape::new(5, 3),
     };
-    let plan = NpzPlan::new(compression, shape, dtype, width, 6).unwrap();
+    let plan = NpzPlan::new(compression.into(), shape, dtype, width, 6).unwrap();
     let positions = [0, 3, 1, 2, 0, 4];
     let integers = |values: &[i64]| -> Vec<u8> {
         values.iter().flat_map(|value| value.to_le_bytes()[..width.bytes()].to_vec()).collect()
@@ -222,10 +222,13 @@ fn written_npz(folder: &Path, compression: Compression, dtype: DType, width: Ind
         hasher.update(bytes);
         hasher.finalize()
     };
-    let indptr = write(Part::Indptr, &integers(&[0, 2, 4, 6]));
-    let indices = write(Part::Indices, &integers(&positions));
-    let checksums = Checksums { indptr, indices, data: write(Part::Data, &data) };
-    for (offset, piece) in plan.frame(checksums) {
+    let checksums = [
+        write(Part::Indptr, &integers(&[0, 2, 4, 6])),
+        write(Part::Indices, &integers(&positions)),
+        write(Part::Data, &data),
+    ];
+    let checksum = |part| checksums[Part::COMPRESSED.iter().position(|&it| it == part).unwrap()];
+    for (offset, piece) in plan.frame(&checksum) {
         file[offset as usize..][..piece.len()].copy_from_slice(&piece);
     }
     let path = folder.join(format!("{dtype}-{compression}-{width:?}.npz"));

@@ -166,6 +166,18 @@ def sum_columns(array):
     return array.sum(axis=0, dtype=np.float64)
 
 
+def factors(cols):
+    """The vector that `spmv` multiplies by."""
+    return 1.0 + np.arange(cols) % 4
+
+
+def multiply(array, vector):
+    """Rows times a vector, in f64; of complex numbers both parts."""
+    if array.dtype.kind == "c":
+        return array.real @ vector + array.imag @ vector
+    return array @ vector
+
+
 def sync(path):
     """Makes the file at `path`, its length and its name durable."""
     for name in (path, os.path.dirname(path)):
@@ -202,7 +214,8 @@ def sample(peer, trial):
         seconds = clock.elapsed()
         done = {"seconds": seconds, "durable_seconds": seconds - filled, "stood_seconds": clock.stood}
         return answer, done
-    work = peer.sums if trial.workload in ("extract-columns", "scan", "shuffle-epoch") else peer.extract
+    sums = ("extract-columns", "scan", "spmv", "shuffle-epoch")
+    work = peer.sums if trial.workload in sums else peer.extract
     start = time.perf_counter()
     answer = work(trial)
     return answer, {"seconds": time.perf_counter() - start, "durable_seconds": None}

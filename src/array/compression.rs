@@ -21,6 +21,14 @@ impl Compression {
             Self::Csc => (shape.cols, shape.rows),
         }
     }
+
+    /// The shape of a matrix of so many lines and positions in each.
+    pub fn join(self, lines: usize, positions: usize) -> Shape {
+        match self {
+            Self::Csr => Shape::new(lines, positions),
+            Self::Csc => Shape::new(positions, lines),
+        }
+    }
 }
 
 impl fmt::Display for Compression {

@@ -10,6 +10,7 @@ mod dtype;
 mod element;
 mod select;
 mod shape;
+mod wide;
 
 pub use cast::Number;
 pub use compression::{Compression, IndexWidth};
@@ -18,6 +19,7 @@ pub use dtype::DType;
 pub use element::{Bits, Bool, Element};
 pub use select::{Axis, AxisExpr, Picks, Selection};
 pub use shape::{Order, Shape};
+pub use wide::{Arithmetic, Wide};
 
 pub(crate) use dtype::dispatch;
 

@@ -19,7 +19,7 @@ pub(super) fn run(args: &ConvertArgs, common: &Common) -> anyhow::Result<Outcome
     let raw = raw.layout().filter(|_| FileKind::of(&args.input) == FileKind::Raw);
     let target = Target {
         order: args.order,
-        compression: args.layout.map(Into::into),
+        layout: args.layout.map(Into::into),
         dtype: args.dtype,
         existing: args.force.existing(),
     };

@@ -54,6 +54,11 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome>
 
 /// The layout asked for: by the extension, then by --order or --layout.
 fn layout(args: &CreateArgs) -> Result<Layout> {
+    if FileKind::of(&args.out) == FileKind::Mtx {
+        return Err(usage("a Matrix Market file is written by convert, not by create")
+            .at(&args.out)
+            .hint("create a .npz or .npy file and convert that"));
+    }
     if FileKind::of(&args.out) == FileKind::Npz {
         if args.order.is_some() {
             return Err(usage("an .npz file is sparse: give --layout csr or csc, not --order")

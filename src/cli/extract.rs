@@ -34,8 +34,8 @@ pub(super) fn run(args: &ExtractArgs, common: &Common) -> anyhow::Result<Outcome
 
 /// As what to write: as said, else by the extension.
 fn format(args: &ExtractArgs) -> Result<ExtractFormat> {
-    if FileKind::of(&args.out) == FileKind::Npz {
-        return Err(usage("a selection is written as .npy, .csv or text, not as .npz")
+    if let FileKind::Npz | FileKind::Mtx = FileKind::of(&args.out) {
+        return Err(usage("a selection is written as .npy, .csv or text, not as .npz or .mtx")
             .at(&args.out)
             .hint("write an .npy file and convert it: arraystore convert VALUES.npy VALUES.npz"));
     }

@@ -19,6 +19,7 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let format = match FileKind::of(&args.file) {
         FileKind::Npy => "npy",
         FileKind::Npz => "npz",
+        FileKind::Mtx => "mtx",
         FileKind::Raw => "raw",
     };
     let (backend, order, layout) = match spec.layout {
@@ -42,6 +43,7 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
             "dtype": spec.dtype.name(),
             "order": order,
             "layout": layout,
+            "read_from": stats.read_from,
             "nnz": is_sparse.then_some(stats.stored),
             "density": density,
             "bytes_on_disk": stats.bytes_on_disk,
@@ -68,7 +70,10 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
         writeln!(out, "order    {order}")?;
     }
     if let Some(layout) = layout {
-        writeln!(out, "layout   {layout}")?;
+        match stats.read_from {
+            Some(format) => writeln!(out, "layout   {format}, read as {layout}")?,
+            None => writeln!(out, "layout   {layout}")?,
+        }
         writeln!(out, "nnz      {}", stats.stored)?;
         if let Some(density) = density {
             writeln!(out, "density  {density:.6}")?;
@@ -83,7 +88,12 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
             stats.ignored_bytes
         )?;
     }
-    if !in_place {
+    if stats.read_from.is_some() {
+        writeln!(
+            out,
+            "in place no: all of it is read before the first value is used; convert makes a file used in place"
+        )?;
+    } else if !in_place {
         writeln!(
             out,
             "in place no: values are copied as they are read; convert makes a file used in place"

@@ -6,6 +6,7 @@
 mod append;
 mod args;
 mod assign;
+mod check;
 mod compare;
 mod completions;
 mod convert;
@@ -106,6 +107,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Convert(args) => convert::run(&args, &common),
         Command::Verify(args) => verify::run(&args, &common),
         Command::Digest(args) => digest::run(&args, &common),
+        Command::Check(args) => check::run(&args, &common),
         Command::Probe(args) => probe::run(&args, &common),
         Command::Compare(args) => compare::run(&args, &common),
         Command::Report(args) => report::run(&args, &common),

@@ -1,10 +1,15 @@
 //! File → file out of core: order, dense ↔ sparse, element type, format.
 //!
 //! A thin layer on copying from store to store: decides what the output is to be, creates it, and
-//! publishes it whole. Knows neither devices nor plans.
+//! publishes it whole. Formats that are written from front to back and kept by no store, coordinates and Matrix
+//! Market, are `listing`'s.
 
+mod listing;
+
+use std::fmt;
 use std::path::Path;
 
+use self::listing::Listing;
 use crate::array::{Compression, DType, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{
@@ -12,13 +17,32 @@ use crate::store::{
 };
 use crate::sys::Existing;
 
+/// How a sparse output keeps its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SparseLayout {
+    /// Compressed: along rows or columns.
+    Compressed(Compression),
+    /// One by one, with row and column: SciPy's COO.
+    Coo,
+}
+
+/// `csr`, `csc` or `coo`.
+impl fmt::Display for SparseLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compressed(compression) => compression.fmt(f),
+            Self::Coo => f.write_str("coo"),
+        }
+    }
+}
+
 /// What the output is to be; what is not said stays as in the input, as far as the format allows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Target {
     /// The order of a dense output.
     pub order: Option<Order>,
-    /// The compression of a sparse output.
-    pub compression: Option<Compression>,
+    /// The layout of a sparse output.
+    pub layout: Option<SparseLayout>,
     /// The element type.
     pub dtype: Option<DType>,
     /// What to do where the output exists.
@@ -58,13 +82,22 @@ pub fn convert(
 ) -> Result<Converted> {
     let from = AnyStore::open(input, options)?;
     let spec = from.spec();
-    let layout = output_layout(output, target, spec.layout)?;
+    let dtype = target.dtype.unwrap_or(spec.dtype);
+    let layout = match output_format(output, target, spec.layout)? {
+        Format::Store(layout) => layout,
+        Format::Listing(listing) => {
+            context.begin("convert", from.stats().stored);
+            listing::write(&from, listing, dtype, (output, target.existing), context)?;
+            let to = Spec { dtype, file_shape: None, ..spec.clone() };
+            return Ok(Converted { from: from.spec().clone(), to });
+        }
+    };
     // An N-D file keeps its shape where the order, and so the view of it as a matrix, stays the same.
     let one_dimensional = spec.file_shape.as_ref().is_some_and(|shape| shape.len() < 2);
     let file_shape = spec.file_shape.clone().filter(|_| layout == spec.layout || one_dimensional);
     let create = CreateOptions {
         shape: spec.shape,
-        dtype: target.dtype.unwrap_or(spec.dtype),
+        dtype,
         layout,
         io: Io::Positioned,
         existing: target.existing,
@@ -78,22 +111,49 @@ pub fn convert(
     Ok(Converted { from: from.spec().clone(), to: to.spec().clone() })
 }
 
-/// The output's layout: what is asked for, else the one that keeps rows or columns together as the
-/// input does.
-fn output_layout(output: &Path, target: Target, input: Layout) -> Result<Layout> {
+/// What an output is.
+enum Format {
+    /// What a store keeps.
+    Store(Layout),
+    /// What is written from front to back.
+    Listing(Listing),
+}
+
+/// What the output is: what is asked for, else what keeps rows or columns together as the input does.
+fn output_format(output: &Path, target: Target, input: Layout) -> Result<Format> {
     let misfit = |reason: &'static str| {
         Err(Error::new(ErrorKind::InvalidArgument, "convert", reason).at(output))
     };
-    if FileKind::of(output) == FileKind::Npz {
-        if target.order.is_some() {
-            return misfit("an .npz file is sparse: it has a layout (csr, csc), not an order");
+    match FileKind::of(output) {
+        FileKind::Npz => {
+            if target.order.is_some() {
+                return misfit(
+                    "an .npz file is sparse: it has a layout (csr, csc, coo), not an order",
+                );
+            }
+            let natural = if input.is_columnar() { Compression::Csc } else { Compression::Csr };
+            Ok(match target.layout.unwrap_or(SparseLayout::Compressed(natural)) {
+                SparseLayout::Compressed(compression) => Format::Store(Layout::Sparse(compression)),
+                SparseLayout::Coo => Format::Listing(Listing::Coo),
+            })
         }
-        let natural = if input.is_columnar() { Compression::Csc } else { Compression::Csr };
-        return Ok(Layout::Sparse(target.compression.unwrap_or(natural)));
+        FileKind::Mtx => {
+            if target.order.is_some() || target.layout.is_some() {
+                return misfit("a Matrix Market file has neither an order nor a layout");
+            }
+            Ok(Format::Listing(match input {
+                Layout::Sparse(_) => Listing::MarketCoordinate,
+                Layout::Dense(_) => Listing::MarketArray,
+            }))
+        }
+        FileKind::Npy | FileKind::Raw => {
+            if target.layout.is_some() {
+                return misfit(
+                    "a dense file has an order (c, f), not a layout; sparse files end in .npz",
+                );
+            }
+            let natural = if input.is_columnar() { Order::Fortran } else { Order::C };
+            Ok(Format::Store(Layout::Dense(target.order.unwrap_or(natural))))
+        }
     }
-    if target.compression.is_some() {
-        return misfit("a dense file has an order (c, f), not a layout; sparse files end in .npz");
-    }
-    let natural = if input.is_columnar() { Order::Fortran } else { Order::C };
-    Ok(Layout::Dense(target.order.unwrap_or(natural)))
 }

@@ -1,4 +1,4 @@
-//! Bytes ↔ headers and extents: npy, npz, raw.
+//! Bytes ↔ headers and extents: npy, npz, raw; lines of Matrix Market.
 //!
 //! Owns parsing and writing of headers. Knows no store and opens no file: it is handed bytes or readers
 //! and gives back where values lie and what they are. A dense file, whatever its format, becomes a
@@ -6,6 +6,7 @@
 //! private to it, which are lifted into [`crate::Error`].
 
 mod layout;
+pub mod mtx;
 pub mod npy;
 pub mod npz;
 pub mod raw;

@@ -7,7 +7,7 @@ use super::folder::DataFolder;
 use super::space::Extent;
 use super::verify::Checker;
 use crate::array::{DType, Element, Order, Shape, dispatch};
-use crate::convert::{Target, convert};
+use crate::convert::{SparseLayout, Target, convert};
 use crate::error::Result;
 use crate::record;
 use crate::store::{
@@ -160,7 +160,9 @@ impl Matrix {
                 let mut target = Target::default();
                 match layout {
                     Layout::Dense(order) => target.order = Some(order),
-                    Layout::Sparse(compression) => target.compression = Some(compression),
+                    Layout::Sparse(compression) => {
+                        target.layout = Some(SparseLayout::Compressed(compression));
+                    }
                 }
                 convert(input, path, target, options, context)?;
             }

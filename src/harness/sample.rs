@@ -165,6 +165,7 @@ impl Runner<'_> {
             None if is_fill(group.workload) => {
                 checker.file(entry.contender, entry.layout, &entry.path, answer)
             }
+            None if group.workload.answer() == AnswerKind::Product => checker.product(answer),
             None => checker.sums(group.workload, answer, with_values),
         }
     }

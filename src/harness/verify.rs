@@ -64,6 +64,17 @@ impl Checker<'_> {
         Ok(found)
     }
 
+    /// Checks the product that was left at `path`.
+    ///
+    /// # Errors
+    /// As [`Checker::values`].
+    pub(super) fn product(&self, path: &Path) -> Result<Found> {
+        let bytes = read_exactly(path, self.matrix.shape.rows.saturating_mul(8))?;
+        let product: Vec<f64> = bytemuck::pod_collect_to_vec(&bytes);
+        let wrong = self.matrix.answers.check_product(&product).err();
+        Ok(Found { wrong, ..Found::default() })
+    }
+
     /// Checks the file that `contender` filled and the last column that it kept at `kept`.
     ///
     /// # Errors

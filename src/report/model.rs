@@ -10,8 +10,16 @@ use super::NamedRun;
 use crate::record::{Data, Line, Run, Status, Summary, Trial};
 
 const BACKENDS: [&str; 4] = ["memmap", "seek", "sparse-csr", "sparse-csc"];
-const WORKLOADS: [&str; 6] =
-    ["fill-columns", "extract-column", "extract-columns", "extract-rows", "extract-block", "scan"];
+const WORKLOADS: [&str; 8] = [
+    "fill-columns",
+    "extract-column",
+    "extract-columns",
+    "extract-rows",
+    "extract-block",
+    "scan",
+    "spmv",
+    "shuffle-epoch",
+];
 const REGIMES: [&str; 2] = ["warm", "cold"];
 
 /// Everything that a report shows.

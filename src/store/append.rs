@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, Axis as NdAxis, ShapeBuilder, Slice};
 
-use super::{ArrayStore, Context, shape_error};
-use crate::array::{Axis, Element, Selection};
+use super::{ArrayStore, Context, Tile, TileOrder, shape_error};
+use crate::array::{Axis, Element, Selection, Shape};
 use crate::error::Result;
 
 /// Bytes that are read and appended at a time, at most: a quarter of the budget.
@@ -22,6 +22,9 @@ pub(super) fn append_from<S: ArrayStore + ?Sized>(
     let (many, width) = along.split(shape.rows, shape.cols);
     // What cannot be appended is refused before anything is read, also where there is nothing to read.
     to.append(along.block(0, width).view())?;
+    if to.capabilities().sparse {
+        return append_tiles(to, from, along, context);
+    }
     let item_bytes = size_of::<S::Elem>() as u64;
     let part_bytes = LARGEST_PART_BYTES.min(context.available_bytes() / 4);
     let part_items = usize::try_from(part_bytes / item_bytes).unwrap_or(usize::MAX).max(1);
@@ -41,6 +44,48 @@ pub(super) fn append_from<S: ArrayStore + ?Sized>(
     Ok(())
 }
 
+/// Tile by tile, behind zeros that are appended first: of what is sparse no more than its entries.
+fn append_tiles<S: ArrayStore + ?Sized>(
+    to: &mut S,
+    from: &dyn ArrayStore<Elem = S::Elem>,
+    along: Along,
+    context: &Context,
+) -> Result<()> {
+    let of = |shape: Shape| along.split(shape.rows, shape.cols).0;
+    let before = of(to.spec().shape);
+    to.append_zeros(of(from.spec().shape))?;
+    let (reading, writing) = (context.share(1, 2), context.share(1, 2));
+    let mut writer = to.tile_writer(&writing)?;
+    let order = if along.0 == 0 { TileOrder::Rows } else { TileOrder::Columns };
+    let mut put = |tile: Tile<'_, S::Elem>| {
+        let moved = |range: Range<usize>| before + range.start..before + range.end;
+        let Tile { rows, cols, values } = tile;
+        let (rows, cols) = if along.0 == 0 { (moved(rows), cols) } else { (rows, moved(cols)) };
+        writer.write(&Tile { rows, cols, values })
+    };
+    from.visit(order, &mut put, &reading)?;
+    writer.finish()
+}
+
+/// Appends lines of zeros, a few at a time.
+pub(super) fn append_zeros<S: ArrayStore + ?Sized>(to: &mut S, lines: usize) -> Result<()> {
+    let along = Along(usize::from(to.spec().layout.is_columnar()));
+    let width = along.split(to.spec().shape.rows, to.spec().shape.cols).1;
+    let zero = [S::Elem::default()];
+    let zero = ArrayView2::from_shape((1, 1), &zero).map_err(shape_error)?;
+    // None of them takes memory.
+    let most = (LARGEST_PART_BYTES as usize / size_of::<S::Elem>() / width.max(1)).max(1);
+    let mut left = lines;
+    loop {
+        let some = left.min(most);
+        to.append(zero.broadcast(along.join(some, width)).expect("one cell is as many as asked"))?;
+        left -= some;
+        if left == 0 {
+            return Ok(());
+        }
+    }
+}
+
 /// Line by line, each as zeros first and then part by part: where a line is longer than what is moved at a time.
 fn append_in_parts<S: ArrayStore + ?Sized>(
     to: &mut S,
@@ -51,12 +96,9 @@ fn append_in_parts<S: ArrayStore + ?Sized>(
 ) -> Result<()> {
     let (many, width) = along.split(from.spec().shape.rows, from.spec().shape.cols);
     let _memory = context.reserve((part_items * size_of::<S::Elem>()) as u64)?;
-    let zero = [S::Elem::default()];
-    let zero = ArrayView2::from_shape((1, 1), &zero).map_err(shape_error)?;
-    let line_of_zeros = zero.broadcast(along.join(1, width)).expect("one cell is as many as asked");
     for line in 0..many {
         let place = along.split(to.spec().shape.rows, to.spec().shape.cols).0;
-        to.append(line_of_zeros)?;
+        to.append_zeros(1)?;
         for start in (0..width).step_by(part_items) {
             let part = start..width.min(start + part_items);
             let mut block = along.block(1, part.len());

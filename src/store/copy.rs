@@ -8,7 +8,7 @@ use super::{
     AnyElement, AnyStore, ArrayStore, ColumnWriter, Compressed, Context, Layout, Spec, Stats, Tile,
     TileOrder, TileWriter, Values,
 };
-use crate::array::{Compression, Element, Number, Order, Selection, Shape};
+use crate::array::{Compression, DType, Element, Number, Order, Selection, Shape, dispatch};
 use crate::error::Result;
 use crate::with_store;
 
@@ -128,7 +128,8 @@ pub fn copy_any(from: &AnyStore, to: &mut AnyStore, context: &Context) -> Result
     let route = Route::new(from.spec(), from.stats(), to.spec(), context);
     with_store!(to, to => {
         let mut sink = Sink::new(&mut **to, &route)?;
-        visit_numbers(from, &route, &mut |tile| sink.put_numbers(&tile))?;
+        let mut put = |tile: Tile<'_, Number>| sink.put_numbers(&tile);
+        visit_numbers(from, route.order, from.spec().dtype, &mut put, &route.visiting)?;
         sink.finish()
     })
 }
@@ -241,18 +242,34 @@ fn is_turned_by_passes(from: &Spec, stats: Stats, to: &Spec, context: &Context) 
     passes.saturating_mul(stats.bytes_on_disk) < bytes.saturating_mul(2 * merges)
 }
 
-/// Shows every tile of `from` as numbers, in parts of bounded size.
-fn visit_numbers(
+/// Shows every tile of `from` as numbers that elements of `dtype` are, in parts of bounded size: of a visit by columns,
+/// whole columns where they are no longer than a part.
+pub(crate) fn visit_numbers(
     from: &AnyStore,
-    route: &Route,
+    order: TileOrder,
+    dtype: DType,
     show: &mut dyn FnMut(Tile<'_, Number>) -> Result<()>,
+    context: &Context,
 ) -> Result<()> {
-    let axis = Axis(usize::from(route.columns));
-    with_store!(from, from => from.visit(
-        route.order,
-        &mut |tile| tile_numbers(&tile, axis, show),
-        &route.visiting,
-    ))
+    let round: fn(Number) -> Number =
+        dispatch!(dtype, T => |number| T::from_number(number).to_number());
+    let is_same = from.spec().dtype == dtype;
+    let mut rounded = |tile: Tile<'_, Number>| match &tile.values {
+        _ if is_same => show(tile),
+        Values::Dense(block) => {
+            let block = block.map(|&number| round(number));
+            show(Tile { values: Values::Dense(block.view()), ..tile.clone() })
+        }
+        Values::Sparse(block) => {
+            let data: Vec<Number> = block.data.iter().map(|&number| round(number)).collect();
+            let block = Compressed { data: &data, ..block.clone() };
+            show(Tile { values: Values::Sparse(block), ..tile.clone() })
+        }
+    };
+    let axis = Axis(usize::from(order == TileOrder::Columns));
+    with_store!(from, from => {
+        from.visit(order, &mut |tile| tile_numbers(&tile, axis, &mut rounded), context)
+    })
 }
 
 fn tile_numbers<T: Element>(

@@ -58,7 +58,12 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
     }
 
     fn stats(&self) -> Stats {
-        Stats { bytes_on_disk: 0, stored: self.array.len() as u64, ignored_bytes: 0 }
+        Stats {
+            bytes_on_disk: 0,
+            stored: self.array.len() as u64,
+            ignored_bytes: 0,
+            read_from: None,
+        }
     }
 
     fn read(&self, selection: &Selection, mut out: ArrayViewMut2<'_, T>) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::dense::DenseStore;
 use super::reader::DeviceReader;
-use super::sparse::{SparseStore, sparse_spec};
+use super::sparse::{SparseFile, SparseStore};
 use super::{AnyElement, AnyStore, ArrayStore, Context, Layout};
 use crate::array::{DType, Order, Shape, dispatch};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +40,8 @@ pub enum FileKind {
     Npy,
     /// `.npz`: sparse, as SciPy saves it.
     Npz,
+    /// `.mtx`: Matrix Market, in text.
+    Mtx,
     /// Anything else: dense, without a header.
     Raw,
 }
@@ -50,6 +52,7 @@ impl FileKind {
         match path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase).as_deref() {
             Some("npy") => Self::Npy,
             Some("npz") => Self::Npz,
+            Some("mtx") => Self::Mtx,
             _ => Self::Raw,
         }
     }
@@ -148,10 +151,10 @@ impl AnyStore {
     pub fn open_on(medium: Arc<dyn Medium>, path: &Path, options: &OpenOptions) -> Result<Self> {
         let OpenOptions { mode, lock, raw, context, .. } = options;
         let device = medium.open(path, *mode, *lock)?;
-        if FileKind::of(path) == FileKind::Npz {
-            let dtype = sparse_spec(&*device)?.dtype;
-            return dispatch!(dtype, T => Ok(T::into_any(Box::new(
-                SparseStore::<T>::from_device(device, medium, *mode, context)?
+        if let kind @ (FileKind::Npz | FileKind::Mtx) = FileKind::of(path) {
+            let file = SparseFile::read(&*device, kind == FileKind::Mtx)?;
+            return dispatch!(file.dtype(), T => Ok(T::into_any(Box::new(
+                SparseStore::<T>::from_file(device, file, medium, *mode, context)?
             ))));
         }
         let layout = dense_layout(&*device, raw.as_ref())?;
@@ -190,6 +193,13 @@ impl AnyStore {
             (FileKind::Npz, Layout::Sparse(compression)) => {
                 Box::new(SparseStore::<T>::create(medium, path, *shape, compression, *existing, context)?)
             }
+            (FileKind::Mtx, _) => return Err(Error::new(
+                ErrorKind::Unsupported,
+                "create",
+                "a Matrix Market file is text, and not written in place",
+            )
+            .at(path)
+            .hint("create a .npz or .npy file and convert that")),
             (_, layout) => return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 "create",

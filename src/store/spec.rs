@@ -75,8 +75,12 @@ pub enum GrowthAxis {
 pub struct Stats {
     /// Length of the file in bytes, as of the last sync.
     pub bytes_on_disk: u64,
-    /// Stored elements: rows × columns for dense, entries for sparse, as of the last sync.
+    /// Stored elements: rows × columns for dense, entries for sparse, as of the last sync. Of a file in another format,
+    /// what that states.
     pub stored: u64,
     /// Bytes of the file that lie behind the data and are ignored: what an append left that was cut short.
     pub ignored_bytes: u64,
+    /// The format of a file that is no CSR, no CSC and not dense: all of it is read, into one of these, before the first
+    /// value is.
+    pub read_from: Option<&'static str>,
 }

@@ -60,7 +60,7 @@ impl Indices<'_> {
     }
 }
 
-impl<T: Element> Compressed<'_, T> {
+impl<T: Copy> Compressed<'_, T> {
     /// Checks that offsets rise from 0 to the number of entries, and each line's positions, below `length`, too.
     fn check(&self, length: usize) -> Result<()> {
         let refuse = |reason: &'static str| {

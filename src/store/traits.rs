@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis as NdAxis};
 
 use super::{
-    Access, BatchVisitor, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder, shape_error,
+    Access, Along, BatchVisitor, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder,
+    product, shape_error,
 };
-use crate::array::{Axis, Digest, Element, Selection};
+use crate::array::{Arithmetic, Axis, Digest, Element, Selection};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A matrix kept somewhere, of one element type.
@@ -101,14 +102,15 @@ pub trait ArrayStore: Debug + Send + Sync {
         context: &Context,
     ) -> Result<Box<dyn TileWriter<Elem = Self::Elem> + 'a>>;
 
-    /// Appends whole lines of the file's own axis ([`Capabilities::grows`]): rows below the last one in C order,
-    /// columns behind the last one in Fortran order. `values` has as many columns (rows) as the matrix, and any
+    /// Appends whole lines of the file's own axis ([`Capabilities::grows`]): rows below the last one in C order and CSR,
+    /// columns behind the last one in Fortran order and CSC. `values` has as many columns (rows) as the matrix, and any
     /// number of rows (columns), also none.
     ///
     /// They are in the matrix at once: [`ArrayStore::spec`] has the new shape, and they are read and written like
     /// others. They are in the *file* once [`ArrayStore::sync`] has returned. Until then others see what the last
     /// sync left, whatever happens: a handle dropped before that takes the lines away again, and a crash leaves a
-    /// file that opens without them.
+    /// file that opens without them. A dense file grows in place; a sparse one is written anew, in one pass, by the sync
+    /// that follows however many appends.
     ///
     /// A file without a header is the exception: nothing can tell how much of it counts, so after a crash it may be
     /// longer than the shape that is stated for it, and is refused until it is cut to that. After the sync the
@@ -135,6 +137,23 @@ pub trait ArrayStore: Debug + Send + Sync {
     /// does not grow, [`ErrorKind::ReadOnly`] where it is opened for reading, [`ErrorKind::NoSpace`] before anything
     /// is written where the disk is full; else where writing fails.
     fn append(&mut self, values: ArrayView2<'_, Self::Elem>) -> Result<()>;
+
+    /// Appends so many lines of zeros, as [`ArrayStore::append`] does: at no cost for each in a sparse store.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::append`].
+    fn append_zeros(&mut self, lines: usize) -> Result<()> {
+        super::append::append_zeros(self, lines)
+    }
+
+    /// Reads all of it, to see whether it is whole: every element is looked at, every index of a sparse file, and the
+    /// checksums that its format has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] or [`ErrorKind::Truncated`] with what is wrong; else as [`ArrayStore::visit`].
+    fn check(&self, context: &Context) -> Result<()> {
+        self.visit(TileOrder::Any, &mut |_| Ok(()), context)
+    }
 
     /// Makes everything written durable on the device, and only then returns `Ok`.
     ///
@@ -281,6 +300,79 @@ pub trait ArrayStoreExt: ArrayStore {
             writer.write(index, view)?;
         }
         writer.finish()
+    }
+
+    /// A·`factor`: this matrix times a dense one of as many rows as this has columns, and of few columns, in one pass over
+    /// what is stored. Both factor and product are held in memory, in [`Arithmetic::Wide`] numbers: 8 bytes (16 for
+    /// complex numbers) for each of their cells. Sums are made in these and rounded once; integers wrap, as in NumPy.
+    ///
+    /// ```
+    /// # use arraystore::store::{ArrayStoreExt, Context, MemoryStore};
+    /// let store = MemoryStore::new(ndarray::arr2(&[[1.0, 0.0], [2.0, 3.0]]));
+    /// let product = store.multiply(ndarray::arr2(&[[10.0], [1.0]]).view(), &Context::default())?;
+    /// assert_eq!(product, ndarray::arr2(&[[10.0], [23.0]]));
+    /// # Ok::<(), arraystore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShapeMismatch`] where `factor` has another number of rows, [`ErrorKind::Budget`] where the budget
+    /// does not hold factor and product; else as [`ArrayStore::visit`].
+    fn multiply(
+        &self,
+        factor: ArrayView2<'_, Self::Elem>,
+        context: &Context,
+    ) -> Result<Array2<Self::Elem>>
+    where
+        Self::Elem: Arithmetic,
+    {
+        product::multiply(self, factor, false, context)
+    }
+
+    /// Aᵀ·`factor`, likewise: `factor` has as many rows as this matrix.
+    ///
+    /// # Errors
+    /// As [`ArrayStoreExt::multiply`].
+    fn multiply_transposed(
+        &self,
+        factor: ArrayView2<'_, Self::Elem>,
+        context: &Context,
+    ) -> Result<Array2<Self::Elem>>
+    where
+        Self::Elem: Arithmetic,
+    {
+        product::multiply(self, factor, true, context)
+    }
+
+    /// The sum of each row or column.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Budget`] where the budget does not hold a number for each row and column; else as
+    /// [`ArrayStore::visit`].
+    fn sums(&self, along: Along, context: &Context) -> Result<Vec<<Self::Elem as Arithmetic>::Wide>>
+    where
+        Self::Elem: Arithmetic,
+    {
+        product::sums(self, along, context)
+    }
+
+    /// How many elements of each row or column are not zero.
+    ///
+    /// # Errors
+    /// As [`ArrayStoreExt::sums`].
+    fn count_nonzero(&self, along: Along, context: &Context) -> Result<Vec<u64>> {
+        product::count_nonzero(self, along, context)
+    }
+
+    /// The largest element of each row or column, as NumPy's `max` finds it: NaN where one is; complex numbers are
+    /// compared by their real parts first. None of what has no element.
+    ///
+    /// # Errors
+    /// As [`ArrayStoreExt::sums`].
+    fn largest(&self, along: Along, context: &Context) -> Result<Vec<Option<Self::Elem>>>
+    where
+        Self::Elem: Arithmetic,
+    {
+        product::largest(self, along, context)
     }
 
     /// The matrix's fingerprint, digest v1. Costs one pass over what is stored.

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use super::spmv::Product;
 use super::sums::{add_tile, zeros};
 use super::{Generated, Value, Workload, epoch};
 use crate::array::{Axis, Digest, Digester, Selection, Shape, dispatch};
@@ -28,7 +29,7 @@ impl Exactness {
     /// Each of n − 1 additions rounds by at most 2⁻⁵³ of what has been summed so far, which is at most the sum
     /// of magnitudes; both sides may have rounded (Higham, Accuracy and Stability of Numerical
     /// Algorithms, 2002, §4.2). Values that f64 rounds by itself (64-bit integers) count as two more.
-    fn of(rows: usize, units: f64) -> Self {
+    pub(super) fn of(rows: usize, units: f64) -> Self {
         let rows = rows as f64;
         if rows == 0.0 || rows * units <= (1u64 << 53) as f64 {
             return Self::Exact;
@@ -54,6 +55,8 @@ pub struct Answers {
     sums: Vec<f64>,
     magnitudes: Vec<f64>,
     exactness: Exactness,
+    /// The product with a vector, where it was asked for.
+    product: Option<Product>,
     /// The weighted sums of an epoch, where they were asked for.
     epoch: Option<Epoch>,
 }
@@ -81,7 +84,10 @@ impl Answers {
         let epoch = epoch_order(data.shape, seed, workloads)
             .map(|order| epoch::sums_of_generated(data, &order, context))
             .transpose()?;
+        let product =
+            asks_product(workloads).then(|| Product::of_generated(data, context)).transpose()?;
         dispatch!(data.dtype, T => Ok(Self {
+            product,
             matrix: survey.digest,
             selections: selections(data.shape, seed, context, |selection| {
                 data.select::<T>(selection)
@@ -117,7 +123,10 @@ impl Answers {
         let epoch = epoch_order(shape, seed, workloads)
             .map(|order| epoch::sums_of_store(store, &order, context))
             .transpose()?;
+        let product =
+            asks_product(workloads).then(|| Product::of_store(store, context)).transpose()?;
         Ok(Self {
+            product,
             epoch: epoch.map(|sums| Epoch::new(sums, shape.rows, T::UNITS)),
             matrix: store.digest(context)?,
             selections: selections(shape, seed, context, |selection| store.select(selection))?,
@@ -184,7 +193,7 @@ impl Answers {
         };
         match self.selection(workload) {
             Some(right) => check_digest(what, right, found),
-            None => Err(format!("{workload} answers with sums, not with values")),
+            None => Err(format!("{workload} does not answer with values")),
         }
     }
 
@@ -198,15 +207,44 @@ impl Answers {
             (Workload::ShuffleEpoch, None) => return Err("no sums of an epoch were made".into()),
             _ => (&self.sums, self.exactness),
         };
-        if found.len() != sums.len() {
-            return Err(format!("{} sums where {} are right", found.len(), sums.len()));
-        }
-        let differs = |&col: &usize| !exactness.allows(found[col], sums[col], self.magnitudes[col]);
-        let Some(col) = (0..found.len()).find(differs) else { return Ok(()) };
-        let others = (col + 1..found.len()).filter(differs).count();
-        let others = if others == 0 { String::new() } else { format!(", and {others} others") };
-        Err(format!("column {col} sums to {:?} where {:?} is right{others}", found[col], sums[col]))
+        check_numbers("column", found, sums, &self.magnitudes, exactness)
     }
+
+    /// Checks the product that `spmv` answered with.
+    ///
+    /// # Errors
+    /// One line that says what differs.
+    pub fn check_product(&self, found: &[f64]) -> Result<(), String> {
+        match &self.product {
+            Some(Product { values, magnitudes, exactness }) => {
+                check_numbers("row", found, values, magnitudes, *exactness)
+            }
+            None => Err("no product was made".into()),
+        }
+    }
+}
+
+/// Checks the sum of each `what`. Magnitudes are needed where sums are not exact.
+fn check_numbers(
+    what: &str,
+    found: &[f64],
+    right: &[f64],
+    magnitudes: &[f64],
+    exactness: Exactness,
+) -> Result<(), String> {
+    if found.len() != right.len() {
+        return Err(format!("{} sums where {} are right", found.len(), right.len()));
+    }
+    let magnitude = |at: usize| magnitudes.get(at).copied().unwrap_or_default();
+    let differs = |&at: &usize| !exactness.allows(found[at], right[at], magnitude(at));
+    let Some(at) = (0..found.len()).find(differs) else { return Ok(()) };
+    let others = (at + 1..found.len()).filter(differs).count();
+    let others = if others == 0 { String::new() } else { format!(", and {others} others") };
+    Err(format!("{what} {at} sums to {:?} where {:?} is right{others}", found[at], right[at]))
+}
+
+fn asks_product(workloads: &[Workload]) -> bool {
+    workloads.contains(&Workload::Spmv)
 }
 
 impl Epoch {
@@ -309,6 +347,8 @@ mod tests {
                 read.check_sums(Workload::ShuffleEpoch, &made.epoch.as_ref().unwrap().sums)
                     .unwrap();
                 read.check_sums(Workload::Scan, made.sums()).unwrap();
+                read.check_product(&made.product.as_ref().unwrap().values).unwrap();
+                made.check_product(&read.product.as_ref().unwrap().values).unwrap();
             }
         }
     }

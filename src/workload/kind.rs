@@ -29,6 +29,8 @@ pub enum Workload {
     ExtractBlock,
     /// Each column's sum is made, by whichever way through the matrix is best.
     Scan,
+    /// The matrix is multiplied by a vector.
+    Spmv,
     /// Every row is read once, in batches of random rows.
     ShuffleEpoch,
 }
@@ -42,21 +44,24 @@ pub enum AnswerKind {
     Values,
     /// One sum for each column.
     Sums,
+    /// One number for each row.
+    Product,
 }
 
 impl Workload {
     /// Every workload, in the order in which reports show them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FillColumns,
         Self::ExtractColumn,
         Self::ExtractColumns,
         Self::ExtractRows,
         Self::ExtractBlock,
         Self::Scan,
+        Self::Spmv,
         Self::ShuffleEpoch,
     ];
 
-    /// What a comparison is made of where nothing else is asked for: all but the epoch.
+    /// What a comparison is made of where nothing else is asked for: all but the product and the epoch.
     pub const USUAL: &[Self] = Self::ALL.split_at(6).0;
 
     /// The name in records and on the command line.
@@ -68,6 +73,7 @@ impl Workload {
             Self::ExtractRows => "extract-rows",
             Self::ExtractBlock => "extract-block",
             Self::Scan => "scan",
+            Self::Spmv => "spmv",
             Self::ShuffleEpoch => "shuffle-epoch",
         }
     }
@@ -78,6 +84,7 @@ impl Workload {
             Self::FillColumns => AnswerKind::File,
             Self::ExtractColumn | Self::ExtractRows | Self::ExtractBlock => AnswerKind::Values,
             Self::ExtractColumns | Self::Scan | Self::ShuffleEpoch => AnswerKind::Sums,
+            Self::Spmv => AnswerKind::Product,
         }
     }
 
@@ -85,7 +92,11 @@ impl Workload {
     /// The choice of rows follows from `seed` (docs/generated-v1.md).
     pub fn selection(self, shape: Shape, seed: u64) -> Option<Selection> {
         match self {
-            Self::FillColumns | Self::ExtractColumns | Self::Scan | Self::ShuffleEpoch => None,
+            Self::FillColumns
+            | Self::ExtractColumns
+            | Self::Scan
+            | Self::Spmv
+            | Self::ShuffleEpoch => None,
             Self::ExtractColumn => Some(Selection::cols(shape.cols.saturating_sub(1)..shape.cols)),
             Self::ExtractRows => Some(Selection::rows(chosen_rows(seed, shape.rows, ROWS))),
             Self::ExtractBlock => {
@@ -117,9 +128,11 @@ impl Workload {
     pub fn bytes_requested(self, shape: Shape, dtype: DType) -> u64 {
         let quarter = |length: usize| length.div_ceil(4);
         let (rows, cols) = match self {
-            Self::FillColumns | Self::ExtractColumns | Self::Scan | Self::ShuffleEpoch => {
-                (shape.rows, shape.cols)
-            }
+            Self::FillColumns
+            | Self::ExtractColumns
+            | Self::Scan
+            | Self::Spmv
+            | Self::ShuffleEpoch => (shape.rows, shape.cols),
             Self::ExtractColumn => (shape.rows, shape.cols.min(1)),
             Self::ExtractRows => (shape.rows.min(ROWS), shape.cols),
             Self::ExtractBlock => (quarter(shape.rows), quarter(shape.cols)),

@@ -2,7 +2,7 @@
 //!
 //! Owns [`Generated`] (data from a seed, docs/generated-v1.md), [`Workload`] (which cells each asks
 //! for), how a store is worked on ([`extract`], [`column_sums`],
-//! [`epoch_sums`]), where values come from ([`Source`]) and
+//! [`epoch_sums`], [`product`]), where values come from ([`Source`]) and
 //! what is right ([`Answers`]). Knows stores only through their trait; opens no file, measures nothing.
 
 mod answers;
@@ -10,6 +10,7 @@ mod epoch;
 mod generated;
 mod kind;
 mod source;
+mod spmv;
 mod stream;
 mod sums;
 mod survey;
@@ -20,5 +21,6 @@ pub use epoch::{BATCH_ROWS, epoch_sums};
 pub use generated::Generated;
 pub use kind::{AnswerKind, Workload, extract};
 pub use source::Source;
+pub use spmv::product;
 pub use sums::column_sums;
 pub use value::Value;

@@ -42,6 +42,31 @@ fn rows_are_appended_to_c_order_and_columns_to_fortran_order() {
 }
 
 #[test]
+fn sparse_files_grow_by_their_lines_whatever_is_appended() {
+    for access in ["", "--io positioned", "--memory 64KiB"] {
+        let place = Place::new();
+        place.does("create whole.npy --shape 3000x40 --fill uniform --density 0.1 --seed 1");
+        for (layout, kept, rest) in
+            [("csr", "--rows :99", "--rows 99:"), ("csc", "--columns :9", "--columns 9:")]
+        {
+            place.does(&format!("extract whole.npy {kept} --out kept.npy --force"));
+            place.does(&format!("extract whole.npy {rest} --out rest.npy --force"));
+            for values in ["rest.npy", "rest-csr.npz --layout csr", "rest-csc.npz --layout csc"] {
+                let name = values.split(' ').next().unwrap();
+                if name != "rest.npy" {
+                    place.does(&format!("convert rest.npy {values} --force"));
+                }
+                place.does(&format!("convert kept.npy grown.npz --layout {layout} --force"));
+                assert_eq!(place.does(&format!("append grown.npz --from {name} {access}")), "");
+                let line = place.does("verify grown.npz whole.npy");
+                assert_eq!(line, "equal: 3000x40 f32, every bit\n", "{layout} {values} {access}");
+                assert_eq!(place.json("info grown.npz --json")["layout"], layout);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_file_without_a_header_is_stated_anew() {
     let place = Place::new();
     place.twelve("a.npy");
@@ -126,6 +151,7 @@ fn what_does_not_fit_is_refused_and_leaves_the_file_as_it_is() {
     place.npy::<i32>("narrow.npy", 3, 3, &[1; 9]);
     place.npy::<i32>("low.npy", 2, 4, &[1; 8]);
     place.npy::<i64>("long.npy", 3, 4, &[1; 12]);
+    place.npy::<i32>("wide.npy", 3, 5, &[1; 15]);
     place.does("convert a.npy f.npy --order f");
     place.does("convert a.npy sparse.npz");
     // As NumPy wrote headers once: no longer than they must be.
@@ -146,7 +172,8 @@ fn what_does_not_fit_is_refused_and_leaves_the_file_as_it_is() {
         ("append f.npy --from low.npy", &["f.npy", "columns of 3 elements", "have 2"]),
         ("append a.npy --from long.npy", &["a.npy", "holds i32", "are i64"]),
         ("append a.npy --from f.npy --memory 1", &["budget"]),
-        ("append sparse.npz --from a.npy", &["sparse.npz", "csr", "does not grow"]),
+        ("append sparse.npz --from long.npy", &["sparse.npz", "holds i32", "are i64"]),
+        ("append sparse.npz --from wide.npy", &["sparse.npz", "rows of 4 elements", "have 5"]),
         ("append tight.npy --from a.npy", &["tight.npy", "no room for a longer shape"]),
         ("append a.npy --from f.npy --shape 3x4", &["a.npy", "--shape"]),
     ] {

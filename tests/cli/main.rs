@@ -3,6 +3,7 @@
 
 mod append;
 mod explain;
+mod foreign;
 mod happy;
 mod refusals;
 mod reports;

@@ -60,6 +60,8 @@ def header(text, version=(1, 0)):
 def bad(path, content, why, *kinds):
     (FILES / path).write_bytes(content)
     kind = "dense" if path.startswith("npy") else "sparse"
+    if path.split("/")[1].startswith(("coo", "bsr", "dia")) or path.startswith("mtx"):
+        kind = "foreign"
     entries.append({"file": path, "kind": kind, "why": why, "error": list(kinds)})
 
 

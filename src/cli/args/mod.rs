@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::array::{AxisExpr, Compression, DType, Order, Shape};
+use crate::convert::SparseLayout;
 use crate::format::raw::RawLayout;
 use crate::store::{Budget, Context, Io, Layout, OpenOptions};
 use crate::sys::{Existing, Mode};
@@ -78,6 +79,8 @@ pub(super) enum Command {
     Verify(VerifyArgs),
     /// Print the fingerprint of the logical matrix, the same in every order, layout and format
     Digest(DigestArgs),
+    /// Read all of a file, to see whether it is whole
+    Check(CheckArgs),
     /// Measure what this machine can do on a file system: what every figure can be held against
     Probe(ProbeArgs),
     /// Run the same workloads over all backends, verified, and say which is best here
@@ -256,6 +259,23 @@ impl From<CompressionArg> for Compression {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LayoutArg {
+    Csr,
+    Csc,
+    Coo,
+}
+
+impl From<LayoutArg> for SparseLayout {
+    fn from(layout: LayoutArg) -> Self {
+        match layout {
+            LayoutArg::Csr => Self::Compressed(Compression::Csr),
+            LayoutArg::Csc => Self::Compressed(Compression::Csc),
+            LayoutArg::Coo => Self::Coo,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
     /// The file
@@ -361,7 +381,7 @@ pub(super) struct ConvertArgs {
     pub order: Option<Order>,
     /// Compression of a sparse output [default: the one nearest to the input]
     #[arg(long, value_name = "csr|csc")]
-    pub layout: Option<CompressionArg>,
+    pub layout: Option<LayoutArg>,
     /// Element type of the output [default: the input's]
     #[arg(long, value_name = "TYPE")]
     pub dtype: Option<DType>,
@@ -403,6 +423,18 @@ pub(super) struct DigestArgs {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub access: AccessArgs,
+    #[command(flatten)]
+    pub raw: RawArgs,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub raw: RawArgs,
     /// One JSON document

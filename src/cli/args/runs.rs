@@ -24,7 +24,7 @@ pub(in crate::cli) struct CompareArgs {
     /// Manifests of other programs to take part
     #[arg(long, value_name = "FILES", value_delimiter = ',')]
     pub peers: Vec<PathBuf>,
-    /// Workloads [default: all but shuffle-epoch]
+    /// Workloads [default: all but spmv and shuffle-epoch]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub workloads: Vec<String>,
     /// Regimes: warm, cold, limited:SIZE (evicted, and within a memory limit of at least 96MiB; wants Linux and the

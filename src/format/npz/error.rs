@@ -6,7 +6,7 @@ use thiserror::Error as ThisError;
 use zip::result::ZipError;
 
 use super::directory::MAX_MEMBERS;
-use crate::array::DType;
+use crate::array::{DType, Shape};
 use crate::error::{Error, ErrorKind};
 
 /// Characters of a reason given by the `zip` crate that an error line repeats at most.
@@ -54,7 +54,13 @@ pub(super) enum NpzError {
     Dtype { name: String, dtype: String, needs: &'static str },
     #[error("indices of dtype {0} are not supported; 32 or 64 bits, signed, are")]
     Index(DType),
-    #[error("a sparse matrix in {0} format is not supported; csr and csc are")]
+    #[error("blocks of {block} do not divide a matrix of {shape}")]
+    Blocks { block: Shape, shape: Shape },
+    #[error("blocks in Fortran order are not supported")]
+    FortranBlocks,
+    #[error("member 'data.npy' holds {data} diagonals where there are {offsets} offsets")]
+    Diagonals { data: u64, offsets: u64 },
+    #[error("a sparse matrix in {0} format is not supported; csr, csc, coo, bsr and dia are")]
     Layout(String),
     #[error("member 'format.npy' names no format of a sparse matrix: \"{0}\"")]
     UnknownLayout(String),
@@ -79,6 +85,7 @@ impl NpzError {
             | Self::Method { .. }
             | Self::Index(_)
             | Self::Layout(_)
+            | Self::FortranBlocks
             | Self::OneAxis => ErrorKind::Unsupported,
             Self::Header { source, .. } => source.kind(),
             _ => ErrorKind::Malformed,
@@ -102,7 +109,7 @@ impl NpzError {
             Self::Method { .. } | Self::Index(_) => {
                 "save it again with scipy.sparse.save_npz(path, matrix)".into()
             }
-            Self::Layout(_) => {
+            Self::Layout(_) | Self::FortranBlocks => {
                 "convert it with scipy.sparse: save_npz(new, load_npz(old).tocsr())".into()
             }
             Self::OneAxis => {

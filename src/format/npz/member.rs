@@ -7,7 +7,7 @@ use zip::read::ZipFile;
 
 use super::directory::Entry;
 use super::error::{NpzError, member_error};
-use crate::array::DType;
+use crate::array::{DType, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ByteOrder;
 use crate::format::npy::{self, Header};
@@ -36,6 +36,10 @@ pub struct Member {
     pub byte_order: ByteOrder,
     /// Number of elements.
     pub elements: u64,
+    /// The length of each axis.
+    pub shape: Vec<usize>,
+    /// The order of the elements, which matters where there are several axes.
+    pub order: Order,
     /// Where they lie.
     pub placement: Placement,
     header_bytes: u64,
@@ -43,21 +47,28 @@ pub struct Member {
 }
 
 impl Member {
-    /// The array of one axis that `entry` is, once its length was found to be the one that its header promises.
-    pub(super) fn open<R: Read + Seek>(entry: Entry, reader: &mut R) -> Result<Self> {
+    /// The array of `axes` axes that `entry` is, once its length was found to be the one that its header promises.
+    pub(super) fn open<R: Read + Seek>(entry: Entry, axes: usize, reader: &mut R) -> Result<Self> {
         let header = read_npy_header(&entry, reader)?;
         entry.check_length(header.data_offset, header.data_bytes()?)?;
-        let Header { dtype, shape, byte_order, data_offset, .. } = header;
-        let [elements] = shape[..] else {
-            return Err(NpzError::Axes { name: entry.name, axes: shape.len(), needs: 1 }.into());
-        };
+        let elements = header.data_bytes()? / header.dtype.item_size() as u64;
+        let Header { dtype, order, shape, byte_order, data_offset, .. } = header;
+        if shape.len() != axes {
+            let (name, has) = (entry.name, shape.len());
+            return Err(NpzError::Axes { name, axes: has, needs: axes }.into());
+        }
         let placement = if entry.is_deflated {
             Placement::Compressed { bytes: entry.stored_bytes }
         } else {
             Placement::Stored { offset: entry.offset + data_offset }
         };
-        let elements = elements as u64;
-        Ok(Self { dtype, byte_order, elements, placement, header_bytes: data_offset, entry })
+        let header_bytes = data_offset;
+        Ok(Self { dtype, byte_order, elements, shape, order, placement, header_bytes, entry })
+    }
+
+    /// Whether elements lie the same in C and in Fortran order: one axis at most is longer than 1.
+    pub(super) fn is_in_either_order(&self) -> bool {
+        self.elements == 0 || self.shape.iter().filter(|&&length| length > 1).count() < 2
     }
 
     /// The member's name in the archive.

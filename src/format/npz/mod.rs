@@ -1,8 +1,9 @@
-//! Sparse matrices in `.npz` files, as `scipy.sparse.save_npz` lays them out: CSR and CSC.
+//! Sparse matrices in `.npz` files, as `scipy.sparse.save_npz` lays them out.
 //!
 //! An npz file is a ZIP archive of npy files. A compressed sparse matrix is six of them: `format` (the string
-//! `csr` or `csc`), `shape`, `indptr`, `indices`, `data` and, from SciPy 1.11 on, `_is_array`. Owns where the
-//! three arrays lie and of what they are made, for reading ([`read_layout`]) and for writing ([`NpzPlan`]).
+//! `csr` or `csc`), `shape`, `indptr`, `indices`, `data` and, from SciPy 1.11 on, `_is_array`. In the place of the
+//! three arrays, COO has `row`, `col` and `data`, DIA `offsets` and `data`; BSR has the names of CSR. Owns where the
+//! arrays lie and of what they are made, for reading ([`read_contents`]) and for writing ([`NpzPlan`]).
 //! Knows no store and opens no file. What the arrays *say* is not looked at here: whether `indptr` rises and
 //! `indices` are in range is for who reads them.
 //!
@@ -31,11 +32,11 @@ mod plan;
 mod records;
 mod small;
 
-pub use layout::{NpzLayout, read_layout};
+pub use layout::{BsrLayout, CooLayout, DiaLayout, NpzContents, NpzLayout, read_contents};
 pub use member::{Member, MemberReader, Placement};
-pub use plan::{Checksums, NpzPlan};
+pub use plan::{NpzForm, NpzPlan};
 
-/// One of the three arrays of which a compressed sparse matrix is made.
+/// One of the three arrays of which a compressed sparse matrix is made, or one in coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
     /// Where each line's entries begin, and where the last one's end: lines + 1 indices.
@@ -44,11 +45,15 @@ pub enum Part {
     Indices,
     /// Each entry's value.
     Data,
+    /// Each entry's row, in coordinates.
+    Row,
+    /// Each entry's column, in coordinates.
+    Col,
 }
 
 impl Part {
-    /// All of them, in the order in which they are written.
-    pub const ALL: [Self; 3] = [Self::Indptr, Self::Indices, Self::Data];
+    /// Those of a compressed matrix, in the order in which they are written.
+    pub const COMPRESSED: [Self; 3] = [Self::Indptr, Self::Indices, Self::Data];
 
     /// The name that SciPy gives it.
     pub const fn name(self) -> &'static str {
@@ -56,6 +61,8 @@ impl Part {
             Self::Indptr => "indptr",
             Self::Indices => "indices",
             Self::Data => "data",
+            Self::Row => "row",
+            Self::Col => "col",
         }
     }
 
@@ -65,6 +72,8 @@ impl Part {
             Self::Indptr => "indptr.npy",
             Self::Indices => "indices.npy",
             Self::Data => "data.npy",
+            Self::Row => "row.npy",
+            Self::Col => "col.npy",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The plan of an npz file to be written: every byte's place, before the first value is known.
 
+use std::fmt;
+
 use super::Part;
 use super::records::{Record, aligned_offset, directory};
 use crate::array::{Compression, DType, IndexWidth, Order, Shape};
@@ -9,15 +11,29 @@ use crate::format::npy::{header_bytes, header_of_descr};
 /// Members, and so their elements after a header of 64 bytes or a multiple, begin at a multiple of this.
 const ALIGNMENT_BYTES: u16 = 64;
 
-/// Checksums (CRC-32) of the three members, header and elements, as [`NpzPlan::hasher`] begins them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checksums {
-    /// Of `indptr`.
-    pub indptr: u32,
-    /// Of `indices`.
-    pub indices: u32,
-    /// Of `data`.
-    pub data: u32,
+/// The formats that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NpzForm {
+    /// CSR or CSC: [`Part::Indptr`], [`Part::Indices`], [`Part::Data`].
+    Compressed(Compression),
+    /// Entries one by one: [`Part::Row`], [`Part::Col`], [`Part::Data`].
+    Coo,
+}
+
+impl From<Compression> for NpzForm {
+    fn from(compression: Compression) -> Self {
+        Self::Compressed(compression)
+    }
+}
+
+/// `csr`, `csc` or `coo`.
+impl fmt::Display for NpzForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compressed(compression) => compression.fmt(f),
+            Self::Coo => f.write_str("coo"),
+        }
+    }
 }
 
 /// Where everything will lie in an npz file of a given matrix, stored and aligned.
@@ -53,7 +69,7 @@ impl NpzPlan {
     /// [`ErrorKind::InvalidArgument`] where `width` cannot hold an index or the number of entries, or the file
     /// would be larger than any can be.
     pub fn new(
-        compression: Compression,
+        form: NpzForm,
         shape: Shape,
         dtype: DType,
         width: IndexWidth,
@@ -66,8 +82,12 @@ impl NpzPlan {
         }
         let too_large =
             || invalid(format!("{entries} entries of shape {shape} are too many for a file"));
-        let lines = compression.split(shape).0;
-        let offsets = lines.checked_add(1).ok_or_else(too_large)?;
+        let offsets = match form {
+            NpzForm::Compressed(compression) => {
+                Some(compression.split(shape).0.checked_add(1).ok_or_else(too_large)?)
+            }
+            NpzForm::Coo => None,
+        };
         let entries = usize::try_from(entries).map_err(|_| too_large())?;
         let index = match width {
             IndexWidth::I32 => DType::I32,
@@ -78,9 +98,17 @@ impl NpzPlan {
             let element_bytes = (length * dtype.item_size()) as u64;
             Ok((part.member_name(), Some(part), known, element_bytes))
         };
-        let mut contents = small_members(compression, shape)?;
-        contents.push(array(Part::Indptr, index, offsets)?);
-        contents.push(array(Part::Indices, index, entries)?);
+        let mut contents = small_members(form, shape)?;
+        match offsets {
+            Some(offsets) => {
+                contents.push(array(Part::Indptr, index, offsets)?);
+                contents.push(array(Part::Indices, index, entries)?);
+            }
+            None => {
+                contents.push(array(Part::Row, index, entries)?);
+                contents.push(array(Part::Col, index, entries)?);
+            }
+        }
         contents.push(array(Part::Data, dtype, entries)?);
         Self::placed(contents).ok_or_else(too_large)
     }
@@ -124,9 +152,10 @@ impl NpzPlan {
     }
 
     /// All bytes of the file that are not elements of the three parts, each piece with its offset, from front
-    /// to back. A few kilobytes, however large the matrix.
-    pub fn frame(&self, checksums: Checksums) -> Vec<(u64, Vec<u8>)> {
-        let crcs: Vec<u32> = self.members.iter().map(|member| member.crc32(checksums)).collect();
+    /// to back. A few kilobytes, however large the matrix. `checksum` gives a part's checksum (CRC-32), header and
+    /// elements, as [`NpzPlan::hasher`] begins it.
+    pub fn frame(&self, checksum: &dyn Fn(Part) -> u32) -> Vec<(u64, Vec<u8>)> {
+        let crcs: Vec<u32> = self.members.iter().map(|member| member.crc32(checksum)).collect();
         let mut pieces = Vec::new();
         let (mut begin, mut piece) = (0, Vec::new());
         for (member, &crc32) in self.members.iter().zip(&crcs) {
@@ -154,13 +183,8 @@ impl NpzPlan {
 }
 
 impl Planned {
-    fn crc32(&self, checksums: Checksums) -> u32 {
-        match self.part {
-            None => crc32fast::hash(&self.known),
-            Some(Part::Indptr) => checksums.indptr,
-            Some(Part::Indices) => checksums.indices,
-            Some(Part::Data) => checksums.data,
-        }
+    fn crc32(&self, checksum: &dyn Fn(Part) -> u32) -> u32 {
+        self.part.map_or_else(|| crc32fast::hash(&self.known), checksum)
     }
 
     fn record(&self, crc32: u32) -> Record<'_> {
@@ -181,9 +205,9 @@ type Content = (&'static str, Option<Part>, Vec<u8>, u64);
 ///
 /// `_is_array` is true: SciPy's `csr_matrix` would narrow indices of 64 bits where it can, its `csr_array`
 /// leaves them.
-fn small_members(compression: Compression, shape: Shape) -> Result<Vec<Content>> {
+fn small_members(form: NpzForm, shape: Shape) -> Result<Vec<Content>> {
     let mut format = header_of_descr("|S3", Order::C, &[]);
-    format.extend_from_slice(compression.to_string().as_bytes());
+    format.extend_from_slice(form.to_string().as_bytes());
     let mut lengths = header_bytes(DType::I64, Order::C, &[2])?;
     for length in [shape.rows, shape.cols] {
         let length = i64::try_from(length)

@@ -78,7 +78,7 @@ const SMALL: Matrix = Matrix {
 
 impl Matrix {
     fn plan(self) -> Result<NpzPlan> {
-        NpzPlan::new(self.compression, self.shape, self.dtype, self.width, self.entries)
+        NpzPlan::new(self.compression.into(), self.shape, self.dtype, self.width, self.entries)
     }
 
     /// Bytes that stand for the elements of `part`.
@@ -97,19 +97,32 @@ impl Matrix {
             hasher.update(&Self::elements(&plan, part));
             hasher.finalize()
         };
-        for part in Part::ALL {
+        for part in Part::COMPRESSED {
             put(plan.offset(part), &Self::elements(&plan, part));
         }
-        let [indptr, indices, data] = Part::ALL.map(crc);
-        for (offset, piece) in plan.frame(Checksums { indptr, indices, data }) {
+        for (offset, piece) in plan.frame(&crc) {
             put(offset, &piece);
         }
         file
     }
 }
 
+/// What a file in one of the compressed formats holds.
+pub(super) fn compressed_layout<R: io::Read + io::Seek>(reader: R) -> Result<NpzLayout> {
+    match read_contents(reader)? {
+        NpzContents::Compressed(layout) => Ok(layout),
+        other => panic!("it is compressed: {other:?}"),
+    }
+}
+
+/// The array that is `part` of the matrix.
+pub(super) fn member(layout: &NpzLayout, part: Part) -> &Member {
+    let place = Part::COMPRESSED.iter().position(|&it| it == part);
+    layout.members()[place.expect("it is a part of a compressed matrix")]
+}
+
 fn read(bytes: &[u8]) -> Result<NpzLayout> {
-    read_layout(Cursor::new(bytes))
+    compressed_layout(Cursor::new(bytes))
 }
 
 fn contents(member: &Member, bytes: &[u8]) -> Result<Vec<u8>> {
@@ -140,8 +153,8 @@ fn holds(bytes: &[u8]) -> std::result::Result<(), TestCaseError> {
     let lines = layout.compression.split(layout.shape).0 as u64;
     prop_assert_eq!(layout.indptr.elements, lines + 1);
     prop_assert_eq!(layout.indices.elements, layout.data.elements);
-    for part in Part::ALL {
-        let member = layout.member(part);
+    for part in Part::COMPRESSED {
+        let member = member(&layout, part);
         let len = bytes.len() as u64;
         prop_assert!(member.element_bytes() <= 1032 * (len + 1), "bounded by the file");
         if let Placement::Stored { offset } = member.placement {
@@ -182,8 +195,8 @@ proptest! {
         prop_assert_eq!(layout.entries(), matrix.entries);
         prop_assert_eq!(layout.indices.dtype.item_size(), matrix.width.bytes());
         prop_assert_eq!(layout.is_array, Some(true));
-        for part in Part::ALL {
-            let member = layout.member(part);
+        for part in Part::COMPRESSED {
+            let member = member(&layout, part);
             prop_assert_eq!(plan.offset(part) % 64, 0);
             prop_assert_eq!(member.in_place(), Some(plan.offset(part)));
             prop_assert_eq!(member.element_bytes(), plan.element_bytes(part));
@@ -194,10 +207,10 @@ proptest! {
     #[test]
     fn a_frame_and_its_parts_are_the_whole_file(matrix in matrices()) {
         let plan = matrix.plan().unwrap();
-        let frame = plan.frame(Checksums { indptr: 1, indices: 2, data: 3 });
+        let frame = plan.frame(&|part| part as u32);
         let mut extents: Vec<_> =
             frame.iter().map(|(offset, piece)| (*offset, piece.len() as u64)).collect();
-        extents.extend(Part::ALL.map(|part| (plan.offset(part), plan.element_bytes(part))));
+        extents.extend(Part::COMPRESSED.map(|part| (plan.offset(part), plan.element_bytes(part))));
         extents.sort_unstable();
         let mut end = 0;
         for (offset, bytes) in extents {
@@ -251,14 +264,14 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_value_is_noticed(matrix in matrices(), part in select(&Part::ALL[..]), at: Index) {
+    fn a_changed_value_is_noticed(matrix in matrices(), part in select(&Part::COMPRESSED[..]), at: Index) {
         let plan = matrix.plan().unwrap();
         prop_assume!(plan.element_bytes(part) > 0);
         let mut file = matrix.file();
         let place = plan.offset(part) as usize + at.index(plan.element_bytes(part) as usize);
         file[place] ^= 0x10;
         let layout = read(&file).unwrap();
-        let error = contents(layout.member(part), &file).unwrap_err();
+        let error = contents(member(&layout, part), &file).unwrap_err();
         prop_assert_eq!(error.kind(), ErrorKind::Malformed);
         prop_assert!(error.to_string().contains("is damaged"), "{}", error);
     }
@@ -356,12 +369,12 @@ fn terabytes_are_planned_and_read_without_their_weight() {
         ..SMALL
     };
     let plan = large.plan().unwrap();
-    let frame = plan.frame(Checksums { indptr: 0, indices: 0, data: 0 });
+    let frame = plan.frame(&|_| 0);
     let mut file = Holes::of(frame, plan.file_bytes());
-    let layout = read_layout(&mut file).unwrap();
+    let layout = compressed_layout(&mut file).unwrap();
     assert_eq!((layout.shape, layout.entries()), (large.shape, large.entries));
-    for part in Part::ALL {
-        assert_eq!(layout.member(part).in_place(), Some(plan.offset(part)));
+    for part in Part::COMPRESSED {
+        assert_eq!(member(&layout, part).in_place(), Some(plan.offset(part)));
     }
     assert!(file.given < 1 << 20, "{} bytes read", file.given);
 }
@@ -381,14 +394,14 @@ fn zip64_begins_exactly_where_it_must() {
         };
         let plan = matrix.plan().unwrap();
         assert_eq!(plan.element_bytes(Part::Data) + header_bytes, bytes);
-        let frame = plan.frame(Checksums { indptr: 0, indices: 0, data: 0 });
+        let frame = plan.frame(&|_| 0);
         let (_, before_data) = &frame[2];
         let name = before_data.windows(8).position(|window| window == b"data.npy").unwrap();
         let local = &before_data[name - 30..];
         assert_eq!(local[18..26] == [0xff; 8], is_large, "{bytes}");
         assert_eq!(local[4], if is_large { 45 } else { 20 });
         let mut file = Holes::of(frame, plan.file_bytes());
-        let layout = read_layout(&mut file).unwrap();
+        let layout = compressed_layout(&mut file).unwrap();
         assert_eq!(layout.entries(), matrix.entries);
         assert_eq!(layout.data.in_place(), Some(plan.offset(Part::Data)));
     }
@@ -397,7 +410,7 @@ fn zip64_begins_exactly_where_it_must() {
         let directory_at = |entries: u64| {
             let matrix = Matrix { width: IndexWidth::I32, dtype: DType::U8, entries, ..SMALL };
             let plan = matrix.plan().unwrap();
-            let frame = plan.frame(Checksums { indptr: 0, indices: 0, data: 0 });
+            let frame = plan.frame(&|_| 0);
             (plan.file_bytes(), frame)
         };
         let (_, near) = directory_at(858_000_000);
@@ -407,7 +420,7 @@ fn zip64_begins_exactly_where_it_must() {
         assert!(offset.abs_diff(boundary) < 128, "{offset}");
         assert_eq!(*offset >= boundary, is_large, "{offset}");
         assert_eq!(directory.windows(4).any(|window| window == b"PK\x06\x06"), is_large);
-        read_layout(Holes::of(frame, len)).unwrap();
+        compressed_layout(Holes::of(frame, len)).unwrap();
     }
 }
 
@@ -454,7 +467,7 @@ fn claims_of_an_end_record_cost_nothing() {
             (len - 22, end),
         ];
         let mut file = Holes::of(pieces, len);
-        let error = read_layout(&mut file).unwrap_err();
+        let error = compressed_layout(&mut file).unwrap_err();
         let line = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{line}");
         assert!(line.contains("more than the 64") || line.contains("too long"), "{line}");

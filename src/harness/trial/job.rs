@@ -17,7 +17,7 @@ use crate::store::{
 };
 use crate::sys::{Existing, Mode};
 use crate::workload::{
-    AnswerKind, Generated, Source, Value, Workload, column_sums, epoch_sums, extract,
+    AnswerKind, Generated, Source, Value, Workload, column_sums, epoch_sums, extract, product,
 };
 
 /// A trial request, understood.
@@ -74,6 +74,9 @@ impl Job {
                 };
                 epoch_sums(store, order, &self.context).map(Answer::Sums)
             }),
+            AnswerKind::Product => {
+                self.read(|store| product(store, &self.context).map(Answer::Sums))
+            }
         }
     }
 

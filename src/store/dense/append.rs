@@ -91,6 +91,7 @@ impl<T: Element> DenseStore<T> {
             bytes_on_disk: settled_bytes + ignored_bytes,
             stored: settled as u64 * line_items as u64,
             ignored_bytes,
+            read_from: None,
         }
     }
 }

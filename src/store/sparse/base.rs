@@ -5,57 +5,27 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use super::places::{File, Import, Place, Places, Source};
 use crate::array::{Compression, DType, IndexWidth, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::ByteOrder;
-use crate::format::npz::{Member, NpzLayout, NpzPlan, Part};
+use crate::format::npz::{NpzLayout, NpzPlan, Part};
 use crate::store::reader::DeviceReader;
 use crate::store::{Context, Indices};
 use crate::sys::{Device, DeviceKind, Medium};
 
 /// Bytes of a member that are copied, or of `indptr` that are checked, at a time.
-const CHUNK_BYTES: usize = 256 << 10;
-
-/// Where members begin in a copy: at multiples of this.
-const ALIGNMENT_BYTES: u64 = 64;
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
 
 /// The entries that a file holds; none where there is no file yet.
 #[derive(Debug)]
 pub(super) struct Base {
     lines: usize,
     item_bytes: usize,
-    entries: u64,
+    /// As the file's headers tell: of another format, at most so many.
+    stated: u64,
     file: Option<File>,
-}
-
-#[derive(Debug)]
-struct File {
-    device: Box<dyn Device>,
-    /// As the archive tells it; none for a file made here, whose places are known.
-    layout: Option<NpzLayout>,
-    medium: Arc<dyn Medium>,
-    near: PathBuf,
-    places: OnceLock<Places>,
-    copying: Mutex<()>,
-}
-
-/// Where the three arrays can be used.
-#[derive(Debug)]
-struct Places {
-    /// A copy of what cannot be used in the file itself.
-    copy: Option<Box<dyn Device>>,
-    indptr: Place,
-    indices: Place,
-    data: Place,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    in_copy: bool,
-    offset: u64,
-    width: IndexWidth,
 }
 
 /// A run of entries: their positions and the bytes of their values.
@@ -71,7 +41,7 @@ pub(super) struct Buffers {
 impl Base {
     /// A matrix without entries, in no file.
     pub(super) fn empty(lines: usize, item_bytes: usize) -> Self {
-        Self { lines, item_bytes, entries: 0, file: None }
+        Self { lines, item_bytes, stated: 0, file: None }
     }
 
     /// What the file on `device` holds. Checks `indptr` where it is used in place.
@@ -80,25 +50,26 @@ impl Base {
         layout: NpzLayout,
         medium: Arc<dyn Medium>,
     ) -> Result<Self> {
-        let near = device.path().map(PathBuf::from).unwrap_or_default();
         let lines = layout.compression.split(layout.shape).0;
-        let base = Self {
-            lines,
-            item_bytes: layout.dtype.item_size(),
-            entries: layout.entries(),
-            file: Some(File {
-                device,
-                layout: Some(layout),
-                medium,
-                near,
-                places: OnceLock::new(),
-                copying: Mutex::new(()),
-            }),
-        };
+        let (item_bytes, stated) = (layout.dtype.item_size(), layout.entries());
+        let file = File::new(device, Source::Archive(layout), medium);
+        let base = Self { lines, item_bytes, stated, file: Some(file) };
         if base.is_in_place() {
             base.places()?;
         }
         Ok(base)
+    }
+
+    /// What the file on `device` holds in another format, which is read when its entries are first asked for.
+    pub(super) fn foreign(
+        device: Box<dyn Device>,
+        import: Import,
+        medium: Arc<dyn Medium>,
+    ) -> Self {
+        let (lines, item_bytes) = (import.facts.lines(), import.facts.dtype.item_size());
+        let stated = import.foreign.stated();
+        let file = File::new(device, Source::Foreign(import), medium);
+        Self { lines, item_bytes, stated, file: Some(file) }
     }
 
     /// What was written to `device` as `plan` says.
@@ -110,25 +81,53 @@ impl Base {
         (lines, item_bytes, entries): (usize, usize, u64),
     ) -> Self {
         let place = |part| Place { in_copy: false, offset: plan.offset(part), width };
-        let places = Places {
+        let places = OnceLock::from(Places {
             copy: None,
             indptr: place(Part::Indptr),
             indices: place(Part::Indices),
             data: place(Part::Data),
-        };
-        let file = File {
-            device,
-            layout: None,
-            medium,
-            near,
-            places: OnceLock::from(places),
-            copying: Mutex::new(()),
-        };
-        Self { lines, item_bytes, entries, file: Some(file) }
+            entries,
+        });
+        let file = File { near, places, ..File::new(device, Source::Made, medium) };
+        Self { lines, item_bytes, stated: entries, file: Some(file) }
     }
 
+    /// Makes the arrays where that has to be done first, with `context`'s memory.
+    pub(super) fn ready(&self, context: &Context) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.places(context, self.lines).map(|_| ()))
+    }
+
+    /// How many there are; of another format that was not read yet, how many it states.
     pub(super) fn entries(&self) -> u64 {
-        self.entries
+        let places = self.file.as_ref().and_then(|file| file.places.get());
+        places.map_or(self.stated, |places| places.entries)
+    }
+
+    /// Reads the members that are used in place once from front to back: that is when their checksums are compared. Others
+    /// are when they are copied.
+    pub(super) fn check_members(&self, context: &Context) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let Source::Archive(layout) = &file.source else { return Ok(()) };
+        let mut buffer = vec![0; CHUNK_BYTES];
+        for member in layout.members().into_iter().filter(|member| member.in_place().is_some()) {
+            let mut source = DeviceReader::new(&*file.device);
+            let mut reader = member.reader(&mut source).map_err(|error| error.at(&file.near))?;
+            while reader.left_bytes() > 0 {
+                let left = usize::try_from(reader.left_bytes()).unwrap_or(usize::MAX);
+                let chunk = &mut buffer[..left.min(CHUNK_BYTES)];
+                reader.fill(chunk).map_err(|error| error.at(&file.near))?;
+                context.advance(0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of the other format that the file is in.
+    pub(super) fn foreign_format(&self) -> Option<&'static str> {
+        match &self.file.as_ref()?.source {
+            Source::Foreign(import) => Some(import.foreign.format()),
+            _ => None,
+        }
     }
 
     /// Length of the file.
@@ -148,24 +147,43 @@ impl Base {
         self.file.map(|file| file.device)
     }
 
+    /// A file that was made here, and where its arrays are.
+    pub(super) fn into_arrays(self) -> (Box<dyn Device>, Places) {
+        let File { device, places, .. } = self.file.expect("a builder makes a file");
+        (device, places.into_inner().expect("a builder knows the places"))
+    }
+
     /// Whether entries are used where they lie in the file.
     pub(super) fn is_in_place(&self) -> bool {
-        self.file.as_ref().and_then(|file| file.layout.as_ref()).is_none_or(|layout| {
-            Part::ALL.iter().all(|&part| layout.member(part).in_place().is_some())
-        })
+        match self.file.as_ref().map(|file| &file.source) {
+            None | Some(Source::Made) => true,
+            Some(Source::Archive(layout)) => {
+                layout.members().iter().all(|member| member.in_place().is_some())
+            }
+            Some(Source::Foreign(_)) => false,
+        }
     }
 
     /// Bytes of an entry, position and value, as they lie in the file.
     pub(super) fn entry_bytes(&self) -> usize {
-        let width = |file: &File| match (&file.layout, file.places.get()) {
+        let width = |file: &File| match (&file.source, file.places.get()) {
             (_, Some(places)) => places.indices.width.bytes(),
-            (Some(layout), None) => layout.indices.dtype.item_size(),
-            (None, None) => 0,
+            (Source::Archive(layout), None) => layout.indices.dtype.item_size(),
+            (Source::Foreign(Import { facts, .. }), None) => {
+                IndexWidth::fitting(facts.shape, self.stated).bytes()
+            }
+            (Source::Made, None) => 0,
         };
         self.file.as_ref().map_or(4, width) + self.item_bytes
     }
 
-    /// Where the entries of each of `lines` begin, and where the last one's end.
+    /// How many lines the file has.
+    pub(super) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// Where the entries of each of `lines` begin, and where the last one's end. Lines behind the file's last one have
+    /// none.
     pub(super) fn ends(&self, lines: Range<usize>, out: &mut Vec<u64>) -> Result<()> {
         out.clear();
         let Some(file) = &self.file else {
@@ -176,7 +194,8 @@ impl Base {
         let Place { offset, width, .. } = places.indptr;
         let device = file.of(places, places.indptr);
         let bytes = width.bytes() as u64;
-        let range = offset + lines.start as u64 * bytes..offset + (lines.end as u64 + 1) * bytes;
+        let own = lines.start.min(self.lines)..lines.end.min(self.lines);
+        let range = offset + own.start as u64 * bytes..offset + (own.end as u64 + 1) * bytes;
         device.with(range, &mut |bytes| {
             match width {
                 IndexWidth::I32 => {
@@ -195,7 +214,10 @@ impl Base {
         // It was checked when the file was opened, but another program may not keep to the lock.
         let rises = out.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
         match out.last() {
-            Some(&end) if rises && end <= self.entries => Ok(()),
+            Some(&end) if rises && end <= places.entries => {
+                out.resize(lines.len() + 1, end);
+                Ok(())
+            }
             _ => Err(file.malformed("indptr does not rise from 0 to the number of entries")),
         }
     }
@@ -266,8 +288,9 @@ impl Base {
         let places = self.places()?;
         let (place, count) = match part {
             Part::Indptr => (places.indptr, self.lines as u64 + 1),
-            Part::Indices => (places.indices, self.entries),
-            Part::Data => (places.data, self.entries),
+            Part::Indices => (places.indices, places.entries),
+            Part::Data => (places.data, places.entries),
+            Part::Row | Part::Col => return Ok(None),
         };
         let item = if part == Part::Data { self.item_bytes } else { place.width.bytes() } as u64;
         let range = place.offset..place.offset + count * item;
@@ -282,126 +305,14 @@ impl Base {
         }
     }
 
-    /// Where the arrays can be used, copied first where they must be.
+    /// Where the arrays can be used, once they are [ready](Self::ready).
     fn places(&self) -> Result<&Places> {
         let file = self.file.as_ref().expect("callers know that there is a file");
-        if let Some(places) = file.places.get() {
-            return Ok(places);
-        }
-        let _one = file.copying.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.places.get().is_none() {
-            let layout = file.layout.as_ref().expect("only opened files have places to be found");
-            let places = file.locate(layout)?;
-            file.check_indptr(&places, self.lines, self.entries)?;
-            return Ok(file.places.get_or_init(|| places));
-        }
-        Ok(file.places.get().expect("it was found to be there"))
-    }
-}
-
-impl File {
-    fn of<'a>(&'a self, places: &'a Places, place: Place) -> &'a dyn Device {
-        match &places.copy {
-            Some(copy) if place.in_copy => &**copy,
-            _ => &*self.device,
+        match file.places.get() {
+            Some(places) => Ok(places),
+            None => file.places(&Context::default(), self.lines),
         }
     }
-
-    fn malformed(&self, reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-        Error::new(ErrorKind::Malformed, "read", reason).at(&self.near)
-    }
-
-    /// Finds each array in the file or copies it out.
-    fn locate(&self, layout: &NpzLayout) -> Result<Places> {
-        let to_copy = |part: &Part| layout.member(*part).in_place().is_none();
-        let padded = |part| layout.member(part).element_bytes().next_multiple_of(ALIGNMENT_BYTES);
-        let bytes: u64 = Part::ALL.into_iter().filter(to_copy).map(padded).sum();
-        let mut copy = match bytes {
-            0 if Part::ALL.iter().all(|part| !to_copy(part)) => None,
-            bytes => Some(self.medium.scratch(&self.near, bytes)?),
-        };
-        let mut end = 0;
-        let mut place = |part: Part| -> Result<Place> {
-            let member = layout.member(part);
-            let width = if member.dtype == DType::I64 { IndexWidth::I64 } else { IndexWidth::I32 };
-            if let Some(offset) = member.in_place() {
-                return Ok(Place { in_copy: false, offset, width });
-            }
-            let copy = copy.as_mut().expect("there is a copy where something is copied");
-            copy_member(&*self.device, member, &mut **copy, end)
-                .map_err(|error| error.at(&self.near))?;
-            let offset = end;
-            end += padded(part);
-            Ok(Place { in_copy: true, offset, width })
-        };
-        let (indptr, indices, data) =
-            (place(Part::Indptr)?, place(Part::Indices)?, place(Part::Data)?);
-        Ok(Places { copy, indptr, indices, data })
-    }
-
-    /// Checks that `indptr` begins at 0, never falls and ends at the number of entries.
-    fn check_indptr(&self, places: &Places, lines: usize, entries: u64) -> Result<()> {
-        let device = self.of(places, places.indptr);
-        let Place { offset, width, .. } = places.indptr;
-        let bytes = width.bytes() as u64;
-        let all = offset..offset + (lines as u64 + 1) * bytes;
-        let mut last = 0;
-        let mut first = true;
-        let mut at = all.start;
-        while at < all.end {
-            let to = all.end.min(at + CHUNK_BYTES as u64);
-            device.with(at..to, &mut |chunk| {
-                let mut check = |end: i64| {
-                    let fits = end >= last && !(std::mem::take(&mut first) && end != 0);
-                    last = end;
-                    fits
-                };
-                let rises = match width {
-                    IndexWidth::I32 => {
-                        chunk.as_chunks().0.iter().all(|&end| check(i32::from_le_bytes(end).into()))
-                    }
-                    IndexWidth::I64 => {
-                        chunk.as_chunks().0.iter().all(|&end| check(i64::from_le_bytes(end)))
-                    }
-                };
-                if rises {
-                    return Ok(());
-                }
-                Err(self.malformed("indptr does not rise from 0"))
-            })?;
-            at = to;
-        }
-        if last as u64 != entries {
-            return Err(
-                self.malformed(format!("indptr ends at {last} where there are {entries} entries"))
-            );
-        }
-        Ok(())
-    }
-}
-
-/// Copies a member's elements, decompressed and in this machine's byte order, to `offset` of `copy`.
-fn copy_member(
-    device: &dyn Device,
-    member: &Member,
-    copy: &mut dyn Device,
-    offset: u64,
-) -> Result<()> {
-    let mut source = DeviceReader::new(device);
-    let mut reader = member.reader(&mut source)?;
-    let mut buffer = vec![0; CHUNK_BYTES];
-    let mut at = offset;
-    while reader.left_bytes() > 0 {
-        let count = usize::try_from(reader.left_bytes()).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-        let chunk = &mut buffer[..count];
-        reader.fill(chunk)?;
-        if member.byte_order == ByteOrder::Swapped {
-            chunk.chunks_mut(member.dtype.swap_size()).for_each(<[u8]>::reverse);
-        }
-        copy.write_at(at, chunk)?;
-        at += count as u64;
-    }
-    Ok(())
 }
 
 /// Shows a range of a device aligned for items of `align` bytes: lent, or copied to `buffer`.

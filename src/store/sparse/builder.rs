@@ -13,7 +13,7 @@ use super::base::{Base, Facts};
 use super::ints::{Int, with_indices};
 use crate::array::{Bits, IndexWidth};
 use crate::error::Result;
-use crate::format::npz::{Checksums, NpzPlan, Part};
+use crate::format::npz::{NpzPlan, Part};
 use crate::store::behind::WriteBehind;
 use crate::store::{Context, Indices, join};
 use crate::sys::{Device, Existing, Medium};
@@ -192,12 +192,13 @@ impl Builder {
             whole.combine(&hasher);
             whole.finalize()
         };
-        let checksums = Checksums {
-            indptr: checksum(Part::Indptr, self.indptr),
-            indices: checksum(Part::Indices, self.indices),
-            data: checksum(Part::Data, self.data),
-        };
-        for (offset, piece) in self.plan.frame(checksums) {
+        let checksums = [
+            (Part::Indptr, checksum(Part::Indptr, self.indptr)),
+            (Part::Indices, checksum(Part::Indices, self.indices)),
+            (Part::Data, checksum(Part::Data, self.data)),
+        ];
+        let checksum = |part| checksums.iter().find(|(of, _)| *of == part).map_or(0, |it| it.1);
+        for (offset, piece) in self.plan.frame(&checksum) {
             self.device.write_at(offset, &piece)?;
         }
         let Target { medium, path, .. } = self.target;
@@ -266,7 +267,7 @@ impl Builder {
 
 fn planned(facts: Facts, capacity: u64) -> Result<(NpzPlan, IndexWidth)> {
     let width = IndexWidth::fitting(facts.shape, capacity);
-    let plan = NpzPlan::new(facts.compression, facts.shape, facts.dtype, width, capacity)?;
+    let plan = NpzPlan::new(facts.compression.into(), facts.shape, facts.dtype, width, capacity)?;
     Ok((plan, width))
 }
 

@@ -358,9 +358,45 @@ impl<W: Bits> Engine<W> {
         Ok(())
     }
 
+    /// Appends lines: `value(line, position)` of the `l`-th and a position.
+    pub(super) fn append(
+        &mut self,
+        count: usize,
+        value: &dyn Fn(usize, usize) -> W,
+        context: &Context,
+    ) -> Result<()> {
+        let (before, length) = (self.facts.lines(), self.facts.length());
+        let step = Overlay::<W>::layer_cells(context) / length.max(1);
+        if step == 0 {
+            // In parts: the budget does not hold a line.
+            let set = |start, count| Set::Range { start, step: 1, count };
+            self.grow(count);
+            return self.write(set(before, count), set(0, length), value, context);
+        }
+        for first in (0..count).step_by(step) {
+            let lines = before + first..before + count.min(first + step);
+            let value = |l: usize, position: usize| value(first + l, position);
+            let log = LogPlace { medium: &self.medium, near: &self.path };
+            self.overlay.append(lines, length, &value, context, &log)?;
+        }
+        self.grow(count);
+        if self.overlay.is_deep(context) { self.fold(context) } else { Ok(()) }
+    }
+
+    /// Appends lines without entries.
+    pub(super) fn grow(&mut self, count: usize) {
+        let (lines, length) = self.facts.compression.split(self.facts.shape);
+        self.facts.shape = self.facts.compression.join(lines + count, length);
+    }
+
+    /// Whether the file holds all that was written.
+    pub(super) fn is_folded(&self) -> bool {
+        self.overlay.is_empty() && self.base.lines() == self.facts.lines()
+    }
+
     /// Merges what was written into a new file.
     pub(super) fn fold(&mut self, context: &Context) -> Result<()> {
-        if self.overlay.is_empty() {
+        if self.is_folded() {
             return Ok(());
         }
         let mut builder = self.builder(self.base.entries() + self.overlay.entries())?;

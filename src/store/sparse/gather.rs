@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Engine;
 use super::ints::{Int, with_indices};
+use super::scan::MOST_POSITIONS;
 use super::window::{Block, Reader};
 use crate::array::{Bits, Picks};
 use crate::error::Result;
@@ -69,6 +70,12 @@ impl<W: Bits> Engine<W> {
         let count = positions.len();
         let is_split = out.line_stride == count && (count == 1 || out.position_stride == 1);
         let wanted = Wanted::new(positions);
+        if let (Wanted::Run(run), Some(lines)) = (&wanted, lines.as_run())
+            && run.len() <= MOST_POSITIONS.min(self.facts.length() / 2)
+            && self.overlay.is_empty()
+        {
+            return self.scan(lines, run, out, context);
+        }
         let mut reader = Reader::new(self, context)?;
         let runs = runs(lines);
         for batch in runs.chunks(AHEAD) {

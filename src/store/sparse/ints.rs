@@ -21,11 +21,16 @@ macro_rules! with_indices {
 }
 pub(super) use with_indices;
 
+/// No positions.
+pub(super) const NONE: Indices<'static> = Indices::I32(&[]);
+
 /// An integer that positions are kept in.
 pub(super) trait Int: bytemuck::Pod + Ord + Send + Sync {
     /// The position; a negative one becomes one beyond any line.
     fn position(self) -> usize;
     fn of(position: usize) -> Self;
+    /// The position, or the largest that this holds.
+    fn saturating(position: usize) -> Self;
 }
 
 impl Int for i32 {
@@ -38,6 +43,10 @@ impl Int for i32 {
     fn of(position: usize) -> Self {
         position as i32
     }
+
+    fn saturating(position: usize) -> Self {
+        Self::try_from(position).unwrap_or(Self::MAX)
+    }
 }
 
 impl Int for i64 {
@@ -49,6 +58,10 @@ impl Int for i64 {
     #[inline]
     fn of(position: usize) -> Self {
         position as i64
+    }
+
+    fn saturating(position: usize) -> Self {
+        Self::try_from(position).unwrap_or(Self::MAX)
     }
 }
 

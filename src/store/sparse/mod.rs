@@ -11,13 +11,18 @@ mod across;
 mod base;
 mod builder;
 mod bulk;
+mod file;
+mod foreign;
 mod gather;
 mod ints;
 mod merge;
 mod overlay;
 mod parts;
+mod places;
 mod plan;
 mod runs;
+mod scan;
+mod sorter;
 mod spill;
 mod stage;
 #[cfg(test)]
@@ -33,24 +38,24 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
 
+pub(super) use file::SparseFile;
 pub use views::SparseView;
 
 use self::base::{Base, Facts};
 use self::builder::{Builder, Target};
 use self::gather::Cells;
 use self::overlay::Overlay;
+use self::places::Import;
 use self::runs::Set;
 use self::visit::Shown;
 use self::write::SparseWriter;
-use super::reader::DeviceReader;
 use super::stage::Scratch;
 use super::{
-    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Compressed, Context, Layout,
-    Plan, Spec, Stats, Tile, TileOrder, TileWriter, Values, check_shape, shuffle,
+    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Compressed, Context, GrowthAxis,
+    Layout, Plan, Spec, Stats, Tile, TileOrder, TileWriter, Values, check_shape, shuffle,
 };
 use crate::array::{Bits, Compression, Element, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::npz::{NpzLayout, read_layout};
 use crate::sys::{Device, DeviceKind, Existing, LockPolicy, Medium, Mode};
 
 /// A sparse matrix in a file.
@@ -83,27 +88,6 @@ struct Engine<W> {
     context: Context,
 }
 
-/// What the sparse file on `device` holds, by its headers.
-pub(super) fn sparse_spec(device: &dyn Device) -> Result<Spec> {
-    Ok(spec_of(&layout_of(device)?))
-}
-
-fn layout_of(device: &dyn Device) -> Result<NpzLayout> {
-    read_layout(DeviceReader::new(device)).map_err(|error| match device.path() {
-        Some(path) => error.at(path),
-        None => error,
-    })
-}
-
-fn spec_of(layout: &NpzLayout) -> Spec {
-    Spec {
-        shape: layout.shape,
-        dtype: layout.dtype,
-        layout: Layout::Sparse(layout.compression),
-        file_shape: None,
-    }
-}
-
 impl<T: Element> SparseStore<T> {
     /// Opens the file at `path` for `mode`.
     ///
@@ -127,18 +111,46 @@ impl<T: Element> SparseStore<T> {
         mode: Mode,
         context: &Context,
     ) -> Result<Self> {
-        let layout = layout_of(&*device)?;
-        let spec = spec_of(&layout);
+        let file = SparseFile::read(&*device, false)?;
+        Self::from_file(device, file, medium, mode, context)
+    }
+
+    /// The matrix in the file on `device`, whose headers were read.
+    pub(super) fn from_file(
+        device: Box<dyn Device>,
+        file: SparseFile,
+        medium: Arc<dyn Medium>,
+        mode: Mode,
+        context: &Context,
+    ) -> Result<Self> {
+        let facts = file.facts();
+        let Facts { compression, shape, dtype } = facts;
         let path = device.path().map(PathBuf::from).unwrap_or_default();
-        if layout.dtype != T::DTYPE {
-            let reason = format!("holds {}, not {}", layout.dtype, T::DTYPE);
+        if dtype != T::DTYPE {
+            let reason = format!("holds {dtype}, not {}", T::DTYPE);
             return Err(Error::new(ErrorKind::DtypeMismatch, "open", reason).at(&path));
         }
-        let stats =
-            Stats { bytes_on_disk: device.len(), stored: layout.entries(), ignored_bytes: 0 };
-        let facts =
-            Facts { compression: layout.compression, shape: layout.shape, dtype: layout.dtype };
-        let base = Base::open(device, layout, Arc::clone(&medium))?;
+        let bytes_on_disk = device.len();
+        let base = match file {
+            SparseFile::Compressed(layout) => Base::open(device, layout, Arc::clone(&medium))?,
+            SparseFile::Foreign(foreign) if mode == Mode::ReadWrite => {
+                let reason = format!("a file in {} format is not written to", foreign.format());
+                return Err(Error::new(ErrorKind::Unsupported, "open", reason)
+                    .at(&path)
+                    .hint("convert it to a new .npz, which is"));
+            }
+            SparseFile::Foreign(foreign) => {
+                let import = Import { foreign, facts, import: foreign::import::<T> };
+                Base::foreign(device, import, Arc::clone(&medium))
+            }
+        };
+        let stats = Stats {
+            bytes_on_disk,
+            stored: base.entries(),
+            ignored_bytes: 0,
+            read_from: base.foreign_format(),
+        };
+        let spec = Spec { shape, dtype, layout: Layout::Sparse(compression), file_shape: None };
         let engine = Engine {
             facts,
             base,
@@ -182,20 +194,12 @@ impl<T: Element> SparseStore<T> {
             fresh: Some(fresh),
             named: None,
             is_named: false,
-            stats: Stats { bytes_on_disk: 0, stored: 0, ignored_bytes: 0 },
+            stats: Stats { bytes_on_disk: 0, stored: 0, ignored_bytes: 0, read_from: None },
             sum: sum_bits::<T>,
             context: context.clone(),
         };
         let layout = Layout::Sparse(compression);
         Ok(Self { engine, spec: Spec { shape, dtype: T::DTYPE, layout, file_shape: None } })
-    }
-
-    /// Reads every entry and checks it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Malformed`] where an index is out of range or a value is none of its type; else as reading.
-    pub fn check(&self, context: &Context) -> Result<()> {
-        self.engine.visit_along(&mut |_| Ok(()), context)
     }
 
     fn check_writable(&self) -> Result<()> {
@@ -204,6 +208,30 @@ impl<T: Element> SparseStore<T> {
         }
         let error = Error::new(ErrorKind::ReadOnly, "write", "opened for reading only");
         Err(error.at(&self.engine.path))
+    }
+
+    /// Whether so many lines can be appended.
+    fn check_growth(&self, lines: usize) -> Result<()> {
+        let refuse =
+            |kind, reason: String| Error::new(kind, "append", reason).at(&self.engine.path);
+        match self.engine.mode {
+            Mode::ReadWrite => {}
+            Mode::Read => return self.check_writable(),
+            Mode::CopyOnWrite => {
+                let reason = "a private copy does not grow".to_owned();
+                return Err(refuse(ErrorKind::Unsupported, reason)
+                    .hint("open the file for reading and writing"));
+            }
+        }
+        let most = i64::MAX as usize;
+        match self.engine.facts.lines().checked_add(lines).filter(|&all| all <= most) {
+            Some(_) => Ok(()),
+            None => {
+                let reason =
+                    format!("{lines} more than {} are too many", self.engine.facts.lines());
+                Err(refuse(ErrorKind::InvalidArgument, reason))
+            }
+        }
     }
 
     /// Reads into an array that lies contiguous in either order.
@@ -244,7 +272,10 @@ impl<T: Element> ArrayStore for SparseStore<T> {
             mapped: kind == DeviceKind::Mapped && base.is_in_place(),
             sparse: true,
             durable: *mode == Mode::ReadWrite && kind != DeviceKind::Memory,
-            grows: None,
+            grows: (*mode == Mode::ReadWrite).then_some(match self.engine.facts.compression {
+                Compression::Csr => GrowthAxis::Rows,
+                Compression::Csc => GrowthAxis::Columns,
+            }),
         }
     }
 
@@ -348,12 +379,42 @@ impl<T: Element> ArrayStore for SparseStore<T> {
         Ok(Box::new(SparseWriter::new(self, context)))
     }
 
-    fn append(&mut self, _values: ArrayView2<'_, T>) -> Result<()> {
-        self.check_writable()?;
-        let reason = format!("a sparse file ({}) does not grow in place", self.spec.layout);
-        Err(Error::new(ErrorKind::Unsupported, "append", reason)
-            .at(&self.engine.path)
-            .hint("dense files do: by rows in C order, by columns in Fortran order"))
+    fn append(&mut self, values: ArrayView2<'_, T>) -> Result<()> {
+        let values = match self.engine.facts.compression {
+            Compression::Csr => values,
+            Compression::Csc => values.reversed_axes(),
+        };
+        self.check_growth(values.nrows())?;
+        let length = self.engine.facts.length();
+        if values.ncols() != length {
+            let line = match self.engine.facts.compression {
+                Compression::Csr => "row",
+                Compression::Csc => "column",
+            };
+            let width = values.ncols();
+            let reason = format!("has {line}s of {length} elements, the values' have {width}");
+            return Err(
+                Error::new(ErrorKind::ShapeMismatch, "append", reason).at(&self.engine.path)
+            );
+        }
+        Shape::new(values.nrows(), length).dense_bytes(size_of::<T>())?;
+        let context = self.engine.context.clone();
+        let value = |l: usize, p: usize| bytemuck::cast(values[(l, p)]);
+        let appended = self.engine.append(values.nrows(), &value, &context);
+        self.spec.shape = self.engine.facts.shape;
+        appended
+    }
+
+    fn append_zeros(&mut self, lines: usize) -> Result<()> {
+        self.check_growth(lines)?;
+        self.engine.grow(lines);
+        self.spec.shape = self.engine.facts.shape;
+        Ok(())
+    }
+
+    fn check(&self, context: &Context) -> Result<()> {
+        self.engine.base.check_members(context)?;
+        self.engine.visit_along(&mut |_| Ok(()), context)
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -412,6 +473,7 @@ impl<W: Bits> Engine<W> {
             bytes_on_disk: self.base.file_bytes(),
             stored: self.base.entries(),
             ignored_bytes: 0,
+            read_from: None,
         };
         Ok(())
     }

@@ -44,6 +44,8 @@ struct Layer<W> {
     /// Which lines and positions it covers; none where it covers what its runs name.
     cover: Option<(Set, Set)>,
     place: Place<W>,
+    /// Whether it covers whole lines that came one after another, and may go on to.
+    is_appended: bool,
 }
 
 #[derive(Debug)]
@@ -142,7 +144,53 @@ impl<W: Bits> Overlay<W> {
                 }
             }
             self.freeze_cells();
-            self.layers.push(Layer { cover: Some((lines, positions)), place: Place::Held(runs) });
+            self.layers.push(Layer {
+                cover: Some((lines, positions)),
+                place: Place::Held(runs),
+                is_appended: false,
+            });
+        }
+        self.keep_to_budget(context, log)
+    }
+
+    /// Covers `lines` × all of `length` positions, which nothing covered before, with what `value(line, position)` of the
+    /// `l`-th line and a position is. Lines that come one after another are one layer.
+    pub(super) fn append(
+        &mut self,
+        lines: Range<usize>,
+        length: usize,
+        value: &dyn Fn(usize, usize) -> W,
+        context: &Context,
+        log: &LogPlace<'_>,
+    ) -> Result<()> {
+        self.freeze_cells();
+        let runs = match self.layers.last_mut() {
+            Some(Layer {
+                cover: Some((Set::Range { start, step: 1, count }, _)),
+                place: Place::Held(runs),
+                is_appended: true,
+            }) if *start + *count == lines.start => {
+                *count += lines.len();
+                runs
+            }
+            _ => {
+                let set = |start, count| Set::Range { start, step: 1, count };
+                let cover = Some((set(lines.start, lines.len()), set(0, length)));
+                let place = Place::Held(Runs::new());
+                self.layers.push(Layer { cover, place, is_appended: true });
+                let Some(Layer { place: Place::Held(runs), .. }) = self.layers.last_mut() else {
+                    unreachable!("it was just pushed")
+                };
+                runs
+            }
+        };
+        for (l, line) in lines.enumerate() {
+            for position in 0..length {
+                let value = value(l, position);
+                if value != W::default() {
+                    runs.push(line, position, value);
+                }
+            }
         }
         self.keep_to_budget(context, log)
     }
@@ -156,7 +204,7 @@ impl<W: Bits> Overlay<W> {
         for ((line, position), value) in std::mem::take(&mut self.cells) {
             runs.push(line, position, value);
         }
-        self.layers.push(Layer { cover: None, place: Place::Held(runs) });
+        self.layers.push(Layer { cover: None, place: Place::Held(runs), is_appended: false });
     }
 
     /// Reserves what is held; what exceeds the overlay's share of the budget goes to the log.

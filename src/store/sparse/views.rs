@@ -26,6 +26,7 @@ impl<T: Element> SparseStore<T> {
     /// ([`crate::store::copy`] makes a file without these).
     pub fn view(&self) -> Result<SparseView<'_, T>> {
         let base = &self.engine.base;
+        base.ready(&self.engine.context)?;
         let refuse = |reason: String| {
             let error = Error::new(ErrorKind::Unsupported, "view", reason)
                 .hint("convert it to a new .npz first and open that mapped, for reading");

@@ -58,6 +58,7 @@ struct Merged<W> {
 impl<'e, W: Bits> Reader<'e, W> {
     /// Takes its share of the budget: three eighths of what is left, 24 MiB at most.
     pub(super) fn new(engine: &'e Engine<W>, context: &Context) -> Result<Self> {
+        engine.base.ready(context)?;
         let bytes = window_bytes(context);
         let entry = engine.base.entry_bytes().max(8 + size_of::<W>()) as u64;
         Ok(Self {
@@ -213,7 +214,7 @@ impl<'e, W: Bits> Reader<'e, W> {
             position = part.end;
         }
         if entry < entries.end {
-            return Err(out_of_range(self.engine));
+            return Err(self.engine.out_of_range());
         }
         Ok(())
     }
@@ -223,7 +224,7 @@ impl<'e, W: Bits> Reader<'e, W> {
 fn out_of_order<W: Bits>(engine: &Engine<W>, indices: Indices<'_>) -> Error {
     let length = engine.facts.length();
     if !in_range(indices, length) {
-        return out_of_range(engine);
+        return engine.out_of_range();
     }
     let error = Error::new(
         ErrorKind::Budget,
@@ -235,10 +236,6 @@ fn out_of_order<W: Bits>(engine: &Engine<W>, indices: Indices<'_>) -> Error {
         Some(path) => error.at(path),
         None => error,
     }
-}
-
-fn out_of_range<W: Bits>(engine: &Engine<W>) -> Error {
-    engine.base.malformed(format!("an index is not within 0..{}", engine.facts.length()))
 }
 
 impl<W: Bits> Merged<W> {
@@ -303,6 +300,10 @@ fn sort<W: Bits>(line: &mut Line<W>, spare: &mut Line<W>, sum: fn(W, W) -> W) {
 }
 
 impl<W: Bits> Engine<W> {
+    pub(super) fn out_of_range(&self) -> Error {
+        self.base.malformed(format!("an index is not within 0..{}", self.facts.length()))
+    }
+
     /// Checks the entries of whole lines: whether all positions rise.
     ///
     /// # Errors
@@ -327,7 +328,7 @@ impl<W: Bits> Engine<W> {
         if sorted || in_range(block.indices, length) {
             return Ok(sorted);
         }
-        Err(out_of_range(self))
+        Err(self.out_of_range())
     }
 
     fn check_values(&self, block: &Block<'_, W>) -> Result<()> {

@@ -1,0 +1,131 @@
+//! Products with what is in a file: A·B and Aᵀ·B for a dense B of few columns, in one visit.
+//!
+//! Owns the loops over tiles. A tile is *lines* that lie together, of whatever axis: either each line is multiplied with
+//! what is at its positions and summed (*gathered*: A·B of rows), or each line's factor is spread over its positions
+//! (*scattered*: A·B of columns). Knows no file.
+
+mod dense;
+mod reduce;
+mod sparse;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+pub use reduce::Along;
+pub(super) use reduce::{count_nonzero, largest, sums};
+
+use ndarray::{Array2, ArrayView2};
+
+use super::{ArrayStore, Context, Tile, TileOrder, Values, check_shape};
+use crate::array::{Arithmetic, Compression, Element, Shape, Wide};
+use crate::error::Result;
+
+/// Elements below which a tile is not worth another thread's wake-up.
+const PARALLEL_ELEMENTS: usize = 1 << 15;
+
+/// What each line's product is made with.
+struct Factors<'f, N> {
+    /// What lies at the tile's positions (gathered), or at its lines (scattered): `width` numbers for each.
+    from: &'f [N],
+    /// Columns of B.
+    width: usize,
+}
+
+/// How an element becomes a number of the product.
+trait Lift<T, N>: Fn(T) -> N + Copy + Send + Sync {}
+impl<T, N, F: Fn(T) -> N + Copy + Send + Sync> Lift<T, N> for F {}
+
+/// A·B, or Aᵀ·B where `transposed`.
+pub(super) fn multiply<T: Arithmetic>(
+    store: &(impl ArrayStore<Elem = T> + ?Sized),
+    factor: ArrayView2<'_, T>,
+    transposed: bool,
+    context: &Context,
+) -> Result<Array2<T>> {
+    let Shape { rows, cols } = store.spec().shape;
+    let (inner, outer) = if transposed { (rows, cols) } else { (cols, rows) };
+    let width = factor.ncols();
+    check_shape((factor.nrows(), width), (inner, width))?;
+    let numbers = factor.len().saturating_add(outer.saturating_mul(width));
+    let _memory = context.reserve((numbers as u64).saturating_mul(size_of::<T::Wide>() as u64))?;
+    let from: Vec<T::Wide> = factor.iter().map(|value| value.widen()).collect();
+    let mut sums = vec![T::Wide::default(); outer * width];
+    add_product(store, &from, width, transposed, &mut sums, T::widen, context)?;
+    let sums: Vec<T> = sums.into_iter().map(T::narrow).collect();
+    Array2::from_shape_vec((outer, width), sums).map_err(super::shape_error)
+}
+
+/// A·`factor` in f64, of what `lift` makes of each element: for workloads, whose answers are the same for every type.
+pub(crate) fn multiply_as_f64<T: Element>(
+    store: &(impl ArrayStore<Elem = T> + ?Sized),
+    factor: &[f64],
+    lift: impl Fn(T) -> f64 + Copy + Send + Sync,
+    context: &Context,
+) -> Result<Vec<f64>> {
+    let Shape { rows, cols } = store.spec().shape;
+    check_shape((factor.len(), 1), (cols, 1))?;
+    let _memory = context.reserve(rows as u64 * size_of::<f64>() as u64)?;
+    let mut sums = vec![0.0; rows];
+    add_product(store, factor, 1, false, &mut sums, lift, context)?;
+    Ok(sums)
+}
+
+/// Adds A·B, or Aᵀ·B, to `sums`: B, `from`, is `width` numbers wide.
+fn add_product<T: Element, N: Wide>(
+    store: &(impl ArrayStore<Elem = T> + ?Sized),
+    from: &[N],
+    width: usize,
+    transposed: bool,
+    sums: &mut [N],
+    lift: impl Lift<T, N>,
+    context: &Context,
+) -> Result<()> {
+    let mut add = |tile: Tile<'_, T>| {
+        let (inner, outer) =
+            if transposed { (&tile.rows, &tile.cols) } else { (&tile.cols, &tile.rows) };
+        let of = |range: &Range<usize>| range.start * width..range.end * width;
+        let factors = Factors { from: &from[of(inner)], width };
+        add_tile(&tile, transposed, &factors, &mut sums[of(outer)], lift, context);
+        Ok(())
+    };
+    store.visit(TileOrder::Any, &mut add, context)
+}
+
+/// Adds a tile's share to the sums of what it covers.
+fn add_tile<T: Element, N: Wide>(
+    tile: &Tile<'_, T>,
+    transposed: bool,
+    factors: &Factors<'_, N>,
+    sums: &mut [N],
+    lift: impl Lift<T, N>,
+    context: &Context,
+) {
+    match &tile.values {
+        Values::Sparse(block) => {
+            // Rows are gathered for A·B, columns for Aᵀ·B.
+            if (block.compression == Compression::Csr) == transposed {
+                sparse::scatter(block, factors, sums, lift, context);
+            } else {
+                sparse::gather(block, factors, sums, lift, context);
+            }
+        }
+        Values::Dense(block) => {
+            let by_columns = block.strides()[0] == 1 && block.ncols() != 1;
+            let lines = if by_columns { block.t() } else { block.view() };
+            if by_columns == transposed {
+                dense::gather(lines, factors, sums, lift, context);
+            } else {
+                dense::scatter(lines, factors, sums, lift, context);
+            }
+        }
+    }
+}
+
+/// sum += value · factor, for each column of B.
+#[inline]
+fn add_scaled<N: Wide>(sums: &mut [N], value: N, factors: &[N]) {
+    for (sum, &factor) in sums.iter_mut().zip(factors) {
+        *sum = sum.plus(value.times(factor));
+    }
+}

@@ -1,0 +1,263 @@
+//! COO, BSR and DIA, as `save_npz` writes them: arrays that are read side by side, from front to back.
+
+use super::{BATCH_ENTRIES, Placing, PutEntries};
+use crate::array::{Bits, DType, Order};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::ByteOrder;
+use crate::format::npz::{BsrLayout, CooLayout, DiaLayout, Member, MemberReader};
+use crate::store::Context;
+use crate::store::reader::DeviceReader;
+use crate::sys::Device;
+
+fn malformed(reason: String) -> Error {
+    Error::new(ErrorKind::Malformed, "read", reason)
+}
+
+/// An array of numbers, read from front to back.
+struct Numbers<'d> {
+    member: &'d Member,
+    reader: MemberReader<'d, DeviceReader<'d>>,
+    buffer: Vec<u8>,
+}
+
+impl<'d> Numbers<'d> {
+    fn new(member: &'d Member, device: &'d mut DeviceReader<'d>) -> Result<Self> {
+        Ok(Self { member, reader: member.reader(device)?, buffer: Vec::new() })
+    }
+
+    /// The bytes of the next `count` numbers, in this machine's order.
+    fn next_bytes(&mut self, count: usize) -> Result<&[u8]> {
+        self.buffer.resize(count * self.member.dtype.item_size(), 0);
+        self.reader.fill(&mut self.buffer)?;
+        if self.member.byte_order == ByteOrder::Swapped {
+            let size = self.member.dtype.swap_size();
+            self.buffer.chunks_mut(size).for_each(<[u8]>::reverse);
+        }
+        Ok(&self.buffer)
+    }
+
+    /// The next `count` integers.
+    fn integers(&mut self, count: usize, out: &mut Vec<i64>) -> Result<()> {
+        let is_narrow = self.member.dtype == DType::I32;
+        let bytes = self.next_bytes(count)?;
+        out.clear();
+        if is_narrow {
+            out.extend(bytes.as_chunks().0.iter().map(|&it| i64::from(i32::from_le_bytes(it))));
+        } else {
+            out.extend(bytes.as_chunks().0.iter().map(|&it| i64::from_le_bytes(it)));
+        }
+        Ok(())
+    }
+
+    /// The next `count` values. Booleans are looked at.
+    fn values<W: Bits>(&mut self, count: usize, out: &mut Vec<W>) -> Result<()> {
+        let is_bool = self.member.dtype == DType::Bool;
+        let bytes = self.next_bytes(count)?;
+        if is_bool && bytes.iter().any(|&byte| byte > 1) {
+            return Err(malformed("a boolean is neither 0 nor 1".into()));
+        }
+        out.resize(count, W::default());
+        bytemuck::cast_slice_mut(out).copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Bytes that are taken for reading: decompressing, a batch of each array, the batch of entries.
+const READING_BYTES: u64 = (3 * (64 << 10) + BATCH_ENTRIES * 64) as u64;
+
+/// How many entries are read at a time.
+fn batch_entries(context: &Context) -> usize {
+    (context.available_bytes() / READING_BYTES.max(1)).clamp(1, 4) as usize * (BATCH_ENTRIES / 4)
+}
+
+pub(super) fn read_coo<W: Bits>(
+    layout: &CooLayout,
+    placing: Placing,
+    device: &dyn Device,
+    context: &Context,
+    put: &mut PutEntries<'_, W>,
+) -> Result<()> {
+    let mut sources = [(); 3].map(|()| DeviceReader::new(device));
+    let [row, col, data] = &mut sources;
+    let mut rows = Numbers::new(&layout.row, row)?;
+    let mut cols = Numbers::new(&layout.col, col)?;
+    let mut data = Numbers::new(&layout.data, data)?;
+    let (mut these_rows, mut these_cols, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    let mut keys = Vec::new();
+    let mut left = layout.data.elements;
+    while left > 0 {
+        let count = left.min(batch_entries(context) as u64) as usize;
+        rows.integers(count, &mut these_rows)?;
+        cols.integers(count, &mut these_cols)?;
+        data.values(count, &mut values)?;
+        keys.clear();
+        for (&row, &col) in these_rows.iter().zip(&these_cols) {
+            keys.push(placing.checked_key(row, col)?);
+        }
+        put(&keys, &values)?;
+        left -= count as u64;
+        context.advance((count * (16 + size_of::<W>())) as u64)?;
+    }
+    Ok(())
+}
+
+pub(super) fn read_bsr<W: Bits>(
+    layout: &BsrLayout,
+    placing: Placing,
+    device: &dyn Device,
+    context: &Context,
+    put: &mut PutEntries<'_, W>,
+) -> Result<()> {
+    let mut sources = [(); 3].map(|()| DeviceReader::new(device));
+    let [indptr, indices, data] = &mut sources;
+    let mut ends = Numbers::new(&layout.indptr, indptr)?;
+    let mut positions = Numbers::new(&layout.indices, indices)?;
+    let mut data = Numbers::new(&layout.data, data)?;
+    let blocks = layout.indices.elements as i64;
+    let (mut these_ends, mut these_positions) = (Vec::new(), Vec::new());
+    let mut batch = Batch::new(batch_entries(context));
+    ends.integers(1, &mut these_ends)?;
+    let mut begin = these_ends[0];
+    if begin != 0 {
+        return Err(malformed("indptr does not begin at 0".into()));
+    }
+    let block_rows = layout.shape.rows / layout.block.rows;
+    for block_row in 0..block_rows {
+        ends.integers(1, &mut these_ends)?;
+        let end = these_ends[0];
+        if end < begin || end > blocks {
+            return Err(malformed("indptr does not rise from 0 to the number of blocks".into()));
+        }
+        for _ in begin..end {
+            positions.integers(1, &mut these_positions)?;
+            let first_row = block_row * layout.block.rows;
+            let first_col = these_positions[0].checked_mul(layout.block.cols as i64);
+            let first_col = first_col.ok_or_else(|| outside(these_positions[0], "block"))?;
+            for row in 0..layout.block.rows {
+                let mut col = 0;
+                while col < layout.block.cols {
+                    let count = (layout.block.cols - col).min(batch.most);
+                    batch.read_values(&mut data, count)?;
+                    for k in 0..count {
+                        let at = (first_row + row) as i64;
+                        let key = placing.checked_key(at, first_col + (col + k) as i64)?;
+                        batch.push(key, k);
+                    }
+                    batch.put_full(put)?;
+                    col += count;
+                }
+            }
+        }
+        begin = end;
+        context.advance(0)?;
+    }
+    if begin != blocks {
+        let reason = format!("indptr ends at {begin} where there are {blocks} blocks");
+        return Err(malformed(reason));
+    }
+    batch.put_all(put)
+}
+
+pub(super) fn read_dia<W: Bits>(
+    layout: &DiaLayout,
+    placing: Placing,
+    device: &dyn Device,
+    context: &Context,
+    put: &mut PutEntries<'_, W>,
+) -> Result<()> {
+    let mut sources = [(); 2].map(|()| DeviceReader::new(device));
+    let [offsets, data] = &mut sources;
+    let count = usize::try_from(layout.offsets.elements).unwrap_or(usize::MAX);
+    let _memory = context.reserve((count as u64).saturating_mul(20))?;
+    let mut offset_list = Vec::new();
+    Numbers::new(&layout.offsets, offsets)?.integers(count, &mut offset_list)?;
+    let mut sorted = offset_list.clone();
+    sorted.sort_unstable();
+    if let Some(pair) = sorted.array_windows().find(|[one, next]| one == next) {
+        return Err(malformed(format!("diagonal {} is stated twice", pair[0])));
+    }
+    let mut data = Numbers::new(&layout.data, data)?;
+    let mut batch = Batch::new(batch_entries(context));
+    // In Fortran order the diagonals' values of a column lie together, else a diagonal's.
+    let (outer, inner) = match layout.data.order {
+        Order::C => (count, layout.length),
+        Order::Fortran => (layout.length, count),
+    };
+    for one in 0..outer {
+        for first in (0..inner).step_by(batch.most) {
+            let some = batch.most.min(inner - first);
+            batch.read_values(&mut data, some)?;
+            for k in 0..some {
+                let (diagonal, col) = match layout.data.order {
+                    Order::C => (one, first + k),
+                    Order::Fortran => (first + k, one),
+                };
+                let row = (col as i64).checked_sub(offset_list[diagonal]);
+                // What lies outside the matrix is there for the rectangle's sake.
+                let row = row.and_then(|row| usize::try_from(row).ok());
+                if let Some(row) =
+                    row.filter(|&row| row < placing.shape.rows && col < placing.shape.cols)
+                {
+                    batch.push(placing.key(row, col), k);
+                }
+            }
+            batch.put_full(put)?;
+        }
+        context.advance((inner * size_of::<W>()) as u64)?;
+    }
+    batch.put_all(put)
+}
+
+/// Entries of dense parts, without their zeros, on their way.
+struct Batch<W> {
+    most: usize,
+    read: Vec<W>,
+    keys: Vec<u64>,
+    values: Vec<W>,
+}
+
+impl<W: Bits> Batch<W> {
+    fn new(most: usize) -> Self {
+        Self { most, read: Vec::new(), keys: Vec::new(), values: Vec::new() }
+    }
+
+    fn read_values(&mut self, data: &mut Numbers<'_>, count: usize) -> Result<()> {
+        data.values(count, &mut self.read)
+    }
+
+    /// Takes the `k`-th of the values that were read last.
+    fn push(&mut self, key: u64, k: usize) {
+        if self.read[k] != W::default() {
+            self.keys.push(key);
+            self.values.push(self.read[k]);
+        }
+    }
+
+    fn put_full(&mut self, put: &mut PutEntries<'_, W>) -> Result<()> {
+        if self.keys.len() >= self.most { self.put_all(put) } else { Ok(()) }
+    }
+
+    fn put_all(&mut self, put: &mut PutEntries<'_, W>) -> Result<()> {
+        put(&self.keys, &self.values)?;
+        self.keys.clear();
+        self.values.clear();
+        Ok(())
+    }
+}
+
+fn outside(index: i64, what: &str) -> Error {
+    malformed(format!("{what} {index} lies outside the matrix"))
+}
+
+impl Placing {
+    /// The key of the entry in `row` and `col`, as a file states them.
+    fn checked_key(self, row: i64, col: i64) -> Result<u64> {
+        match (usize::try_from(row), usize::try_from(col)) {
+            (Ok(row_at), Ok(col_at)) if row_at < self.shape.rows && col_at < self.shape.cols => {
+                Ok(self.key(row_at, col_at))
+            }
+            (Ok(at), _) if at < self.shape.rows => Err(outside(col, "column")),
+            _ => Err(outside(row, "row")),
+        }
+    }
+}

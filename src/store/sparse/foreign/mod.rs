@@ -1,0 +1,145 @@
+//! Files that are no CSR and no CSC: the other formats of SciPy's, and Matrix Market. They are read once, from front to
+//! back, into a nameless compressed file beside them, which is then used like any other.
+//!
+//! Owns what such a file is, and the way of its entries into the sorter. What its bytes mean is `format`'s.
+
+mod arrays;
+mod market;
+
+use super::base::{Base, Facts};
+use super::builder::{Builder, Target};
+use super::sorter::{Keys, Sorter};
+use crate::array::{Bits, Compression, DType, Element, Shape};
+use crate::error::Result;
+use crate::format::mtx;
+use crate::format::npz::{BsrLayout, CooLayout, DiaLayout};
+use crate::store::Context;
+use crate::sys::Device;
+
+/// Entries that are handed on at a time.
+const BATCH_ENTRIES: usize = 16 << 10;
+
+/// A file that is read once, by its headers.
+#[derive(Debug, Clone)]
+pub(in crate::store) enum Foreign {
+    Coo(CooLayout),
+    Bsr(BsrLayout),
+    Dia(DiaLayout),
+    Market(mtx::Header),
+}
+
+impl Foreign {
+    /// The format's name.
+    pub(super) fn format(&self) -> &'static str {
+        match self {
+            Self::Coo(_) => "coo",
+            Self::Bsr(_) => "bsr",
+            Self::Dia(_) => "dia",
+            Self::Market(header) if header.form == mtx::Form::Array => "mtx array",
+            Self::Market(_) => "mtx coordinate",
+        }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        match self {
+            Self::Coo(layout) => layout.shape,
+            Self::Bsr(layout) => layout.shape,
+            Self::Dia(layout) => layout.shape,
+            Self::Market(header) => header.shape,
+        }
+    }
+
+    pub(super) fn dtype(&self) -> DType {
+        match self {
+            Self::Coo(layout) => layout.data.dtype,
+            Self::Bsr(layout) => layout.data.dtype,
+            Self::Dia(layout) => layout.data.dtype,
+            Self::Market(header) => header.field.dtype(),
+        }
+    }
+
+    /// What it is read into: CSR, but for values that lie column by column.
+    pub(super) fn compression(&self) -> Compression {
+        match self {
+            Self::Market(header) if header.form == mtx::Form::Array => Compression::Csc,
+            _ => Compression::Csr,
+        }
+    }
+
+    /// Values that are stated.
+    pub(super) fn stated(&self) -> u64 {
+        match self {
+            Self::Coo(layout) => layout.data.elements,
+            Self::Bsr(layout) => layout.data.elements,
+            Self::Dia(layout) => layout.data.elements,
+            Self::Market(header) => header.stated,
+        }
+    }
+
+    /// Entries that it can have at most.
+    fn most_entries(&self) -> u64 {
+        match self {
+            Self::Market(header) => header.most_entries(),
+            _ => self.stated(),
+        }
+    }
+}
+
+/// Where an entry goes.
+#[derive(Debug, Clone, Copy)]
+struct Placing {
+    keys: Keys,
+    compression: Compression,
+    shape: Shape,
+}
+
+impl Placing {
+    #[inline]
+    fn key(self, row: usize, col: usize) -> u64 {
+        match self.compression {
+            Compression::Csr => self.keys.of(row, col),
+            Compression::Csc => self.keys.of(col, row),
+        }
+    }
+}
+
+/// Who is handed entries: keys, and as many values.
+type PutEntries<'p, W> = dyn FnMut(&[u64], &[W]) -> Result<()> + Send + 'p;
+
+/// Reads the foreign file on `device` into a compressed one beside it, within the budget.
+pub(super) fn import<T: Element>(
+    foreign: &Foreign,
+    facts: Facts,
+    device: &dyn Device,
+    target: &Target,
+    context: &Context,
+) -> Result<Base> {
+    let entries = foreign.most_entries();
+    context.begin("read", device.len());
+    // A quarter for text or members, and then for the new file; the rest to sort in.
+    let (sorting, reading) = (context.share(3, 4), context.share(1, 4));
+    let mut sorter = Sorter::new(facts, entries, target, super::sum_bits::<T>, &sorting)?;
+    let placing =
+        Placing { keys: sorter.keys(), compression: facts.compression, shape: facts.shape };
+    read::<T::Bits>(foreign, placing, device, &reading, &mut |keys, values| {
+        sorter.add(keys, values)
+    })?;
+    let mut builder = Builder::new(target.clone(), facts, entries, None)?;
+    sorter.finish(&mut builder)?;
+    builder.finish()
+}
+
+fn read<W: Bits>(
+    foreign: &Foreign,
+    placing: Placing,
+    device: &dyn Device,
+    context: &Context,
+    put: &mut PutEntries<'_, W>,
+) -> Result<()> {
+    match foreign {
+        Foreign::Coo(layout) => arrays::read_coo(layout, placing, device, context, put),
+        Foreign::Bsr(layout) => arrays::read_bsr(layout, placing, device, context, put),
+        Foreign::Dia(layout) => arrays::read_dia(layout, placing, device, context, put),
+        Foreign::Market(header) => market::read(header, placing, device, context, put),
+    }
+}

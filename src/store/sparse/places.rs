@@ -1,0 +1,214 @@
+//! Where a file's three arrays can be used: where they lie, or from a copy that is made once, when they are first needed.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::base::{Base, CHUNK_BYTES, Facts};
+use super::builder::Target;
+use super::foreign::Foreign;
+use crate::array::{DType, IndexWidth};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::ByteOrder;
+use crate::format::npz::{Member, NpzLayout};
+use crate::store::Context;
+use crate::store::reader::DeviceReader;
+use crate::sys::{Device, Medium};
+
+/// Where members begin in a copy: at multiples of this.
+const ALIGNMENT_BYTES: u64 = 64;
+
+/// A file and where the arrays of it are.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) device: Box<dyn Device>,
+    pub(super) source: Source,
+    pub(super) medium: Arc<dyn Medium>,
+    pub(super) near: PathBuf,
+    pub(super) places: OnceLock<Places>,
+    pub(super) copying: Mutex<()>,
+}
+
+/// What tells where the three arrays are.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Whoever wrote them: the places are known.
+    Made,
+    /// The archive that they are members of.
+    Archive(NpzLayout),
+    /// Nobody yet: they are made of another format.
+    Foreign(Import),
+}
+
+/// How another format becomes the three arrays.
+#[derive(Debug)]
+pub(super) struct Import {
+    pub foreign: Foreign,
+    pub facts: Facts,
+    pub import: fn(&Foreign, Facts, &dyn Device, &Target, &Context) -> Result<Base>,
+}
+
+/// Where the three arrays can be used.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// A copy of what cannot be used in the file itself.
+    pub(super) copy: Option<Box<dyn Device>>,
+    pub(super) indptr: Place,
+    pub(super) indices: Place,
+    pub(super) data: Place,
+    /// How many there are.
+    pub(super) entries: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) in_copy: bool,
+    pub(super) offset: u64,
+    pub(super) width: IndexWidth,
+}
+
+impl File {
+    pub(super) fn new(device: Box<dyn Device>, source: Source, medium: Arc<dyn Medium>) -> Self {
+        let near = device.path().map(PathBuf::from).unwrap_or_default();
+        Self { device, source, medium, near, places: OnceLock::new(), copying: Mutex::new(()) }
+    }
+
+    /// Where the arrays of `lines` lines can be used, made or copied first where they must be.
+    pub(super) fn places(&self, context: &Context, lines: usize) -> Result<&Places> {
+        if let Some(places) = self.places.get() {
+            return Ok(places);
+        }
+        let _one = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = self.places.get() {
+            return Ok(places);
+        }
+        let places = match &self.source {
+            Source::Made => unreachable!("the places of a file that was made here are known"),
+            Source::Archive(layout) => {
+                let places = self.locate(layout)?;
+                self.check_indptr(&places, lines, places.entries)?;
+                places
+            }
+            Source::Foreign(import) => self.import(import, context)?,
+        };
+        Ok(self.places.get_or_init(|| places))
+    }
+
+    /// Makes the arrays of another format.
+    fn import(&self, import: &Import, context: &Context) -> Result<Places> {
+        let target =
+            Target { medium: Arc::clone(&self.medium), path: self.near.clone(), existing: None };
+        let made = (import.import)(&import.foreign, import.facts, &*self.device, &target, context)
+            .map_err(|error| error.at(&self.near))?;
+        let (device, places) = made.into_arrays();
+        let in_copy = |place: Place| Place { in_copy: true, ..place };
+        Ok(Places {
+            copy: Some(device),
+            indptr: in_copy(places.indptr),
+            indices: in_copy(places.indices),
+            data: in_copy(places.data),
+            entries: places.entries,
+        })
+    }
+
+    pub(super) fn of<'a>(&'a self, places: &'a Places, place: Place) -> &'a dyn Device {
+        match &places.copy {
+            Some(copy) if place.in_copy => &**copy,
+            _ => &*self.device,
+        }
+    }
+
+    pub(super) fn malformed(&self, reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+        Error::new(ErrorKind::Malformed, "read", reason).at(&self.near)
+    }
+
+    /// Finds each array in the file or copies it out.
+    fn locate(&self, layout: &NpzLayout) -> Result<Places> {
+        let padded = |member: &Member| member.element_bytes().next_multiple_of(ALIGNMENT_BYTES);
+        let to_copy = layout.members().into_iter().filter(|member| member.in_place().is_none());
+        let bytes: Vec<u64> = to_copy.map(padded).collect();
+        let mut copy = match bytes.is_empty() {
+            true => None,
+            false => Some(self.medium.scratch(&self.near, bytes.iter().sum())?),
+        };
+        let mut end = 0;
+        let mut place = |member: &Member| -> Result<Place> {
+            let width = if member.dtype == DType::I64 { IndexWidth::I64 } else { IndexWidth::I32 };
+            if let Some(offset) = member.in_place() {
+                return Ok(Place { in_copy: false, offset, width });
+            }
+            let copy = copy.as_mut().expect("there is a copy where something is copied");
+            copy_member(&*self.device, member, &mut **copy, end)
+                .map_err(|error| error.at(&self.near))?;
+            let offset = end;
+            end += padded(member);
+            Ok(Place { in_copy: true, offset, width })
+        };
+        let (indptr, indices) = (place(&layout.indptr)?, place(&layout.indices)?);
+        let data = place(&layout.data)?;
+        Ok(Places { copy, indptr, indices, data, entries: layout.entries() })
+    }
+
+    /// Checks that `indptr` begins at 0, never falls and ends at the number of entries.
+    fn check_indptr(&self, places: &Places, lines: usize, entries: u64) -> Result<()> {
+        let device = self.of(places, places.indptr);
+        let Place { offset, width, .. } = places.indptr;
+        let bytes = width.bytes() as u64;
+        let all = offset..offset + (lines as u64 + 1) * bytes;
+        let mut last = 0;
+        let mut first = true;
+        let mut at = all.start;
+        while at < all.end {
+            let to = all.end.min(at + CHUNK_BYTES as u64);
+            device.with(at..to, &mut |chunk| {
+                let mut check = |end: i64| {
+                    let fits = end >= last && !(std::mem::take(&mut first) && end != 0);
+                    last = end;
+                    fits
+                };
+                let rises = match width {
+                    IndexWidth::I32 => {
+                        chunk.as_chunks().0.iter().all(|&end| check(i32::from_le_bytes(end).into()))
+                    }
+                    IndexWidth::I64 => {
+                        chunk.as_chunks().0.iter().all(|&end| check(i64::from_le_bytes(end)))
+                    }
+                };
+                if rises {
+                    return Ok(());
+                }
+                Err(self.malformed("indptr does not rise from 0"))
+            })?;
+            at = to;
+        }
+        if last as u64 != entries {
+            return Err(
+                self.malformed(format!("indptr ends at {last} where there are {entries} entries"))
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Copies a member's elements, decompressed and in this machine's byte order, to `offset` of `copy`.
+fn copy_member(
+    device: &dyn Device,
+    member: &Member,
+    copy: &mut dyn Device,
+    offset: u64,
+) -> Result<()> {
+    let mut source = DeviceReader::new(device);
+    let mut reader = member.reader(&mut source)?;
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut at = offset;
+    while reader.left_bytes() > 0 {
+        let count = usize::try_from(reader.left_bytes()).unwrap_or(usize::MAX).min(CHUNK_BYTES);
+        let chunk = &mut buffer[..count];
+        reader.fill(chunk)?;
+        if member.byte_order == ByteOrder::Swapped {
+            chunk.chunks_mut(member.dtype.swap_size()).for_each(<[u8]>::reverse);
+        }
+        copy.write_at(at, chunk)?;
+        at += count as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! COO and Matrix Market: read like any file, written by `convert`, and refused with the line where they are bad.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::{Place, dtypes, golden};
+
+const MARKET: &str = "%%MatrixMarket matrix coordinate real general\n% a comment\n3 4 3\n";
+
+#[test]
+fn every_command_reads_a_market_file() {
+    let place = Place::new();
+    fs::write(place.path("a.mtx"), format!("{MARKET}3 1 -2.5\n1 4 1e1\n1 4 0.5\n")).unwrap();
+    assert_eq!(
+        place.does("extract a.mtx"),
+        "0.0 0.0 0.0 10.5\n0.0 0.0 0.0 0.0\n-2.5 0.0 0.0 0.0\n"
+    );
+    assert_eq!(place.does("extract a.mtx --rows -1 --columns 0,1"), "-2.5 0.0\n");
+    let info = place.json("info a.mtx --json");
+    assert_eq!(info["format"], "mtx");
+    assert_eq!(info["read_from"], "mtx coordinate");
+    assert_eq!((&info["layout"], &info["nnz"]), (&json!("csr"), &json!(3)));
+    assert_eq!((&info["shape"], &info["dtype"]), (&json!([3, 4]), &json!("f64")));
+    let text = place.does("info a.mtx");
+    assert!(text.contains("mtx coordinate, read as csr") && text.contains("in place no"), "{text}");
+    for to in ["b.npy", "b.npz", "c.npz --layout csc", "d.npz --layout coo", "b.mtx"] {
+        place.does(&format!("convert a.mtx {to}"));
+        let out = to.split(' ').next().unwrap();
+        assert_eq!(place.does(&format!("verify a.mtx {out}")), "equal: 3x4 f64, every bit\n");
+    }
+    // What is written is what a person would write.
+    let written = fs::read_to_string(place.path("b.mtx")).unwrap();
+    assert_eq!(
+        written,
+        "%%MatrixMarket matrix coordinate real general\n3 4 2\n1 4 10.5\n3 1 -2.5\n"
+    );
+    assert_eq!(place.json("info d.npz --json")["read_from"], "coo");
+    for command in
+        ["explain a.mtx --columns 0", "explain a.mtx --columns 0 --analyze", "check a.mtx"]
+    {
+        place.does(command);
+    }
+    place.refuses(
+        "assign a.mtx --columns 0 --from b.npy",
+        &["a.mtx", "mtx coordinate", "not written to"],
+    );
+    place.refuses("append a.mtx --from b.npy", &["a.mtx", "not written to"]);
+}
+
+#[test]
+fn what_is_bad_is_told_with_its_line() {
+    let place = Place::new();
+    for (body, words) in [
+        ("1 1 1\n4 1 1\n1 1 1\n", &["line 5", "outside"][..]),
+        ("1 1 1\n\n\n0 1 1\n1 1 1\n", &["line 7", "outside"]),
+        ("1 1 1\n2 2 2\n3 x 3\n", &["line 6", "a column is expected"]),
+        ("1 1 1\n2 2 2\n3 3 3\n1 2 3\n", &["line 7", "more than the 3"]),
+        ("1 1 1.00000\n2 2 2.00000\n", &["truncated", "2 of the 3"]),
+        ("1 1", &["truncated", "promises 3 entries"]),
+    ] {
+        fs::write(place.path("a.mtx"), format!("{MARKET}{body}")).unwrap();
+        for command in ["digest a.mtx", "convert a.mtx b.npy", "extract a.mtx --columns 0"] {
+            let line = place.refuses(command, words);
+            assert!(line.starts_with("error: a.mtx: "), "{line}");
+        }
+        // That a file is damaged is what `check` is there to say.
+        let ran = place.run("check a.mtx");
+        assert_eq!((ran.code, &*ran.stderr), (Some(1), ""), "{ran:?}");
+        assert!(ran.stdout.starts_with("a.mtx: damaged: "), "{ran:?}");
+        assert!(words.iter().all(|word| ran.stdout.contains(word)), "{ran:?}");
+    }
+    assert_eq!(place.names(), ["a.mtx"]);
+}
+
+/// A line that is longer than the memory is told as such, and nothing grows with it.
+#[test]
+fn lines_of_any_length_take_no_memory() {
+    let place = Place::new();
+    let body = format!("1 1 1\n2 2 {}\n3 3 3\n", "7".repeat(3 << 20));
+    fs::write(place.path("a.mtx"), format!("{MARKET}{body}")).unwrap();
+    place.refuses("digest a.mtx --memory 256KiB", &["a.mtx", "line 5", "longer"]);
+    let comment =
+        format!("%%MatrixMarket matrix coordinate real general\n%{}\n", "c".repeat(3 << 20));
+    fs::write(place.path("b.mtx"), format!("{comment}1 1 1\n1 1 5\n")).unwrap();
+    assert_eq!(place.does("extract b.mtx --memory 256KiB"), "5.0\n");
+}
+
+#[test]
+fn lists_of_every_dtype_hold_every_bit() {
+    for dtype in dtypes() {
+        let place = Place::new();
+        let shape = "--shape 61x23 --fill uniform --density 0.2";
+        place.does(&format!("create a.npz {shape} --dtype {dtype} --layout csc"));
+        place.does("convert a.npz coo.npz --layout coo");
+        let line = place.does("verify a.npz coo.npz");
+        assert_eq!(line, format!("equal: 61x23 {dtype}, every bit\n"));
+        for (from, memory) in [("a.npz", "64KiB"), ("coo.npz", "256KiB")] {
+            let to = format!("to.npz --layout coo --force --memory {memory}");
+            place.does(&format!("convert {from} {to}"));
+            place.does("verify a.npz to.npz");
+        }
+        place.does("convert a.npz a.mtx");
+        place.does(&format!("convert a.mtx back.npz --dtype {dtype} --layout csc"));
+        assert_eq!(place.does("verify a.npz back.npz"), line, "{dtype}");
+        place.does("convert a.npz dense.npy");
+        place.does("convert dense.npy dense.mtx");
+        assert!(fs::read_to_string(place.path("dense.mtx")).unwrap().contains(" array "));
+        place.does(&format!("convert dense.mtx back.npy --dtype {dtype}"));
+        assert_eq!(place.does("verify a.npz back.npy"), line, "{dtype}");
+    }
+}
+
+#[test]
+fn check_tells_whole_files_from_damaged_ones() {
+    let place = Place::new();
+    place.does("create a.npz --shape 300x40 --density 0.3 --fill uniform");
+    place.does("create a.npy --shape 300x40 --fill uniform");
+    assert_eq!(place.does("check a.npz a.npy"), "a.npz: whole\na.npy: whole\n");
+    // A bit of a value: only the checksum can tell.
+    let mut bytes = fs::read(place.path("a.npz")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(place.path("flipped.npz"), &bytes).unwrap();
+    let ran = place.run("check a.npz flipped.npz --json");
+    assert_eq!((ran.code, &*ran.stderr), (Some(1), ""), "{ran:?}");
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&found[0]["whole"], &found[1]["whole"]), (&json!(true), &json!(false)));
+    assert!(found[1]["damage"].as_str().unwrap().contains("checksum"), "{found}");
+    for folder in ["npz", "mtx"] {
+        for path in golden(folder) {
+            place.does(&format!("check {}", path.display()));
+        }
+    }
+    for folder in ["npz-bad", "mtx-bad"] {
+        for path in golden(folder) {
+            let ran = place.run(&format!("check {}", path.display()));
+            assert!(matches!(ran.code, Some(1 | 2)), "{}: {ran:?}", path.display());
+        }
+    }
+    place.refuses("check none.npz", &["none.npz", "No such file"]);
+}
+
+#[test]
+fn arguments_that_do_not_fit_a_list() {
+    let place = Place::new();
+    place.does("create a.npz --shape 3x4 --fill uniform");
+    for (arguments, words) in [
+        ("convert a.npz b.mtx --layout csr", &["b.mtx"][..]),
+        ("convert a.npz b.mtx --order c", &["b.mtx"]),
+        ("convert a.npz b.npy --layout coo", &["b.npy", "dense"]),
+        ("create b.mtx --shape 3x4", &["b.mtx"]),
+        ("convert a.npz a.npz --layout coo", &["a.npz"]),
+        ("extract a.npz --out b.mtx", &["b.mtx", ".npy, .csv or text"]),
+    ] {
+        place.refuses(arguments, words);
+    }
+    assert_eq!(place.names(), ["a.npz"]);
+}
