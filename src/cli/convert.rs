@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::args::{Common, ConvertArgs, RawArgs};
 use super::{Outcome, progress};
 use crate::convert::{Target, convert};
-use crate::store::FileKind;
+use crate::store::{FileKind, StoredZeros};
 use crate::sys::Mode;
 
 pub(super) fn run(args: &ConvertArgs, common: &Common) -> anyhow::Result<Outcome> {
@@ -21,6 +21,7 @@ pub(super) fn run(args: &ConvertArgs, common: &Common) -> anyhow::Result<Outcome
         order: args.order,
         layout: args.layout.map(Into::into),
         dtype: args.dtype,
+        zeros: if args.drop_zeros { StoredZeros::Dropped } else { StoredZeros::Kept },
         existing: args.force.existing(),
     };
     let options = args.access.options(raw, Mode::Read, &context);

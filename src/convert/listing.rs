@@ -8,7 +8,7 @@ use crate::array::{DType, IndexWidth, Number, dispatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::mtx::{self, Form};
 use crate::format::npz::{NpzForm, NpzPlan, Part};
-use crate::store::{AnyStore, Context, Tile, TileOrder, Values, visit_numbers};
+use crate::store::{AnyStore, Context, StoredZeros, Tile, TileOrder, Values, visit_numbers};
 use crate::sys::{Device, DiskMedium, Existing, Medium};
 
 /// Which of them.
@@ -38,13 +38,13 @@ type Entry = (usize, usize, Number);
 pub(super) fn write(
     from: &AnyStore,
     listing: Listing,
-    dtype: DType,
+    (dtype, zeros): (DType, StoredZeros),
     (output, existing): (&Path, Existing),
     context: &Context,
 ) -> Result<()> {
     // A half each for reading and for what is made of it.
     let (reading, making) = (context.share(1, 2), context.share(1, 2));
-    let source = Source { from, dtype, context: &reading };
+    let source = Source { from, dtype, zeros, context: &reading };
     let medium = DiskMedium::positioned();
     let mut device = match listing {
         Listing::Coo => write_coo(&source, &medium, (output, existing), &making)?,
@@ -77,6 +77,7 @@ pub(super) fn write(
 struct Source<'s> {
     from: &'s AnyStore,
     dtype: DType,
+    zeros: StoredZeros,
     context: &'s Context,
 }
 
@@ -102,7 +103,7 @@ impl Source<'_> {
         order: TileOrder,
         show: &mut dyn FnMut(Tile<'_, Number>) -> Result<()>,
     ) -> Result<()> {
-        visit_numbers(self.from, order, self.dtype, show, self.context)
+        visit_numbers(self.from, order, (self.dtype, self.zeros), show, self.context)
     }
 
     /// Shows entries in the order of the visit, some at a time: of sparse tiles all, of dense ones those that are not

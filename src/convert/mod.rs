@@ -13,7 +13,8 @@ use self::listing::Listing;
 use crate::array::{Compression, DType, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{
-    AnyStore, Context, CreateOptions, FileKind, Io, Layout, OpenOptions, Spec, copy_any,
+    AnyStore, Context, CreateOptions, FileKind, Io, Layout, OpenOptions, Spec, StoredZeros,
+    copy_any,
 };
 use crate::sys::Existing;
 
@@ -45,6 +46,8 @@ pub struct Target {
     pub layout: Option<SparseLayout>,
     /// The element type.
     pub dtype: Option<DType>,
+    /// What becomes of zeros among the entries of a sparse input.
+    pub zeros: StoredZeros,
     /// What to do where the output exists.
     pub existing: Existing,
 }
@@ -87,7 +90,13 @@ pub fn convert(
         Format::Store(layout) => layout,
         Format::Listing(listing) => {
             context.begin("convert", from.stats().stored);
-            listing::write(&from, listing, dtype, (output, target.existing), context)?;
+            listing::write(
+                &from,
+                listing,
+                (dtype, target.zeros),
+                (output, target.existing),
+                context,
+            )?;
             let to = Spec { dtype, file_shape: None, ..spec.clone() };
             return Ok(Converted { from: from.spec().clone(), to });
         }
@@ -106,7 +115,7 @@ pub fn convert(
     };
     let mut to = AnyStore::create(output, &create)?;
     context.begin("convert", spec.shape.dense_bytes(create.dtype.item_size())? as u64);
-    copy_any(&from, &mut to, context)?;
+    copy_any(&from, &mut to, target.zeros, context)?;
     to.sync()?;
     Ok(Converted { from: from.spec().clone(), to: to.spec().clone() })
 }

@@ -1,7 +1,5 @@
 //! Copying a matrix from store to store in bounded memory, as it is or converted to another type.
 
-use std::ops::Range;
-
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 
 use super::{
@@ -35,13 +33,33 @@ pub fn copy<T: Element>(
     to: &mut dyn ArrayStore<Elem = T>,
     context: &Context,
 ) -> Result<()> {
+    copy_entries(from, to, StoredZeros::Kept, context)
+}
+
+/// What becomes of zeros that a sparse source has among its entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum StoredZeros {
+    /// They are entries of a sparse destination too.
+    #[default]
+    Kept,
+    /// They are left out. The matrix is the same: −0.0, which is another value, stays an entry.
+    Dropped,
+}
+
+fn copy_entries<T: Element>(
+    from: &dyn ArrayStore<Elem = T>,
+    to: &mut dyn ArrayStore<Elem = T>,
+    zeros: StoredZeros,
+    context: &Context,
+) -> Result<()> {
     super::check_shape(dim(from.spec().shape), dim(to.spec().shape))?;
     if let Some(rows) = rows_of_blocks(from.spec(), to.spec(), context) {
         return copy_blocks(&mut |rows, block| from.read(rows, block), to, rows, context);
     }
     let route = Route::new(from.spec(), from.stats(), to.spec(), context);
     let mut sink = Sink::new(to, &route)?;
-    from.visit(route.order, &mut |tile| sink.put(&tile), &route.visiting)?;
+    let mut put = |tile: Tile<'_, T>| sink.put(&tile);
+    from.visit(route.order, &mut |tile| tile.show_stored(zeros, &mut put), &route.visiting)?;
     sink.finish()
 }
 
@@ -109,9 +127,14 @@ fn copy_blocks<T: Element>(
 ///
 /// # Errors
 /// As [`copy`].
-pub fn copy_any(from: &AnyStore, to: &mut AnyStore, context: &Context) -> Result<()> {
+pub fn copy_any(
+    from: &AnyStore,
+    to: &mut AnyStore,
+    zeros: StoredZeros,
+    context: &Context,
+) -> Result<()> {
     if from.spec().dtype == to.spec().dtype {
-        return with_store!(from, from => copy_same(&**from, to, context));
+        return with_store!(from, from => copy_same(&**from, to, zeros, context));
     }
     super::check_shape(dim(from.spec().shape), dim(to.spec().shape))?;
     if let Some(rows) = rows_of_blocks(from.spec(), to.spec(), context) {
@@ -129,7 +152,8 @@ pub fn copy_any(from: &AnyStore, to: &mut AnyStore, context: &Context) -> Result
     with_store!(to, to => {
         let mut sink = Sink::new(&mut **to, &route)?;
         let mut put = |tile: Tile<'_, Number>| sink.put_numbers(&tile);
-        visit_numbers(from, route.order, from.spec().dtype, &mut put, &route.visiting)?;
+        let dtype = from.spec().dtype;
+        visit_numbers(from, route.order, (dtype, zeros), &mut put, &route.visiting)?;
         sink.finish()
     })
 }
@@ -168,10 +192,11 @@ fn dim(shape: Shape) -> (usize, usize) {
 fn copy_same<T: AnyElement>(
     from: &dyn ArrayStore<Elem = T>,
     to: &mut AnyStore,
+    zeros: StoredZeros,
     context: &Context,
 ) -> Result<()> {
     let to = T::of_any(to).expect("the caller compared the element types");
-    copy(from, to, context)
+    copy_entries(from, to, zeros, context)
 }
 
 /// How a copy passes over its source, and how the budget is divided.
@@ -247,7 +272,7 @@ fn is_turned_by_passes(from: &Spec, stats: Stats, to: &Spec, context: &Context) 
 pub(crate) fn visit_numbers(
     from: &AnyStore,
     order: TileOrder,
-    dtype: DType,
+    (dtype, zeros): (DType, StoredZeros),
     show: &mut dyn FnMut(Tile<'_, Number>) -> Result<()>,
     context: &Context,
 ) -> Result<()> {
@@ -268,7 +293,8 @@ pub(crate) fn visit_numbers(
     };
     let axis = Axis(usize::from(order == TileOrder::Columns));
     with_store!(from, from => {
-        from.visit(order, &mut |tile| tile_numbers(&tile, axis, &mut rounded), context)
+        let mut show = |tile: Tile<'_, _>| tile_numbers(&tile, axis, &mut rounded);
+        from.visit(order, &mut |tile| tile.show_stored(zeros, &mut show), context)
     })
 }
 
@@ -278,13 +304,12 @@ fn tile_numbers<T: Element>(
     show: &mut dyn FnMut(Tile<'_, Number>) -> Result<()>,
 ) -> Result<()> {
     match &tile.values {
-        Values::Sparse(block) => {
+        Values::Sparse(_) => tile.for_each_sparse(PART_NUMBERS, &mut |rows, cols, block| {
             let data: Vec<Number> = block.data.iter().map(|value| value.to_number()).collect();
             let Compressed { compression, offsets, indices, .. } = *block;
             let block = Compressed { compression, offsets, indices, data: &data };
-            let values = Values::Sparse(block);
-            show(Tile { rows: tile.rows.clone(), cols: tile.cols.clone(), values })
-        }
+            show(Tile { rows, cols, values: Values::Sparse(block) })
+        }),
         Values::Dense(block) => {
             // Whole lines along the axis, or where they are longer, parts of one after another.
             let extent = |axis: Axis| block.len_of(axis).max(1);
@@ -387,61 +412,6 @@ impl<T: Element> Parts<T> {
         }
         let column = ArrayView2::from_shape((self.rows, 1), &self.column);
         writer.write(tile.cols.start, column.expect("a column of its own length"))
-    }
-}
-
-/// Who is shown dense blocks: the rows and columns that one covers, and its elements.
-type BlockVisitor<'v, T> =
-    dyn FnMut(Range<usize>, Range<usize>, ArrayView2<'_, T>) -> Result<()> + 'v;
-
-impl<T: Element> Tile<'_, T> {
-    /// Shows the tile as dense blocks of whole lines along `axis`: a dense tile as it is, a sparse one in
-    /// blocks of about `part_bytes`.
-    pub(super) fn for_each_dense(
-        &self,
-        axis: Axis,
-        part_bytes: usize,
-        show: &mut BlockVisitor<'_, T>,
-    ) -> Result<()> {
-        if let Values::Dense(block) = &self.values {
-            return show(self.rows.clone(), self.cols.clone(), block.view());
-        }
-        let extents = [self.rows.len(), self.cols.len()];
-        let (lines, other) = (extents[axis.index()], extents[1 - axis.index()]);
-        let step = (part_bytes / size_of::<T>() / other.max(1)).max(1);
-        for from in (0..lines).step_by(step) {
-            let to = lines.min(from + step);
-            let (mut rows, mut cols) = (self.rows.clone(), self.cols.clone());
-            let range = if axis == Axis(0) { &mut rows } else { &mut cols };
-            *range = range.start + from..range.start + to;
-            let mut block = Array2::from_elem((rows.len(), cols.len()), T::default());
-            self.copy_part(axis, from..to, block.view_mut());
-            show(rows, cols, block.view())?;
-        }
-        Ok(())
-    }
-
-    /// Copies some lines along `axis`, counted from the tile's first, into `out`, which is all zero.
-    fn copy_part(&self, axis: Axis, lines: Range<usize>, mut out: ArrayViewMut2<'_, T>) {
-        match &self.values {
-            Values::Dense(block) => {
-                out.assign(&block.slice_axis(axis, ndarray::Slice::from(lines)));
-            }
-            Values::Sparse(block) => {
-                let along = Axis(usize::from(block.compression == Compression::Csc));
-                let range = if along == axis { lines.clone() } else { 0..block.lines() };
-                for line in range {
-                    for (position, &value) in block.line(line) {
-                        let mut at = [position; 2];
-                        at[along.index()] = line;
-                        if lines.contains(&at[axis.index()]) {
-                            at[axis.index()] -= lines.start;
-                            out[at] = value;
-                        }
-                    }
-                }
-            }
-        }
     }
 }
 

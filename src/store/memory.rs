@@ -155,6 +155,7 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
             steps: vec![Step::new(kind, 1, 0, 0)],
             bytes_requested: shape.dense_bytes(size_of::<T>())? as u64,
             memory_bytes: 0,
+            ..Plan::default()
         })
     }
 }

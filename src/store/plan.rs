@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Budget;
+use super::{Budget, Layout};
 use crate::array::Selection;
 use crate::sys::Advice;
 
@@ -40,7 +40,7 @@ pub enum Access {
 }
 
 /// How an access is done: its steps in order, and what they move.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The steps, in order.
     pub steps: Vec<Step>,
@@ -48,6 +48,8 @@ pub struct Plan {
     pub bytes_requested: u64,
     /// Memory that the steps take at once, beside the caller's own.
     pub memory_bytes: u64,
+    /// Which other layout of the file would do it with how many times fewer bytes, where it is worth telling.
+    pub cheaper: Option<(Layout, u64)>,
 }
 
 /// One kind of work within a plan.
@@ -165,6 +167,7 @@ impl Plan {
     /// This plan, and then `other`: like steps are counted as one.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
+        self.cheaper = self.cheaper.or(other.cheaper);
         for step in other.steps {
             match self.steps.iter_mut().find(|own| own.kind == step.kind) {
                 Some(own) => {

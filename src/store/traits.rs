@@ -37,6 +37,18 @@ pub trait ArrayStore: Debug + Send + Sync {
     /// Where the selection or shape does not fit, or reading fails.
     fn read(&self, selection: &Selection, out: ArrayViewMut2<'_, Self::Elem>) -> Result<()>;
 
+    /// [`ArrayStore::read`] into cells that are zero already: a sparse store writes its entries and nothing else.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn read_into_zeros(
+        &self,
+        selection: &Selection,
+        out: ArrayViewMut2<'_, Self::Elem>,
+    ) -> Result<()> {
+        self.read(selection, out)
+    }
+
     /// The element in row `row` and column `col`. For many, read a selection: each read by itself is a call.
     ///
     /// # Errors
@@ -64,6 +76,19 @@ pub trait ArrayStore: Debug + Send + Sync {
         visitor: &mut dyn FnMut(Tile<'_, Self::Elem>) -> Result<()>,
         context: &Context,
     ) -> Result<()>;
+
+    /// Shows every cell to `visitor` exactly once, as [`ArrayStore::visit`] does in any order; where the store can, to several
+    /// threads at once, each with a tile of its own.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::visit`].
+    fn visit_concurrently(
+        &self,
+        visitor: &(dyn Fn(Tile<'_, Self::Elem>) -> Result<()> + Sync),
+        context: &Context,
+    ) -> Result<()> {
+        self.visit(TileOrder::Any, &mut |tile| visitor(tile), context)
+    }
 
     /// Shows the rows of these indices in this order, `batch` at a time (the last batch may be shorter), as a training
     /// loop takes them: far fewer reads than a batch for itself, and no more memory than the context's budget. The
@@ -247,7 +272,7 @@ pub trait ArrayStoreExt: ArrayStore {
     fn select(&self, selection: &Selection) -> Result<Array2<Self::Elem>> {
         let shape = selection.shape(self.spec().shape)?;
         let mut out = Array2::zeros_in((shape.rows, shape.cols))?;
-        self.read(selection, out.view_mut())?;
+        self.read_into_zeros(selection, out.view_mut())?;
         Ok(out)
     }
 

@@ -2,6 +2,29 @@
 //!
 //! Hints never fail: where one cannot be given, things are as slow as without it.
 
+use std::fs::File;
+use std::ops::Range;
+
+use super::{bounds, cache};
+
+/// Ranges closer than this are asked for as one: they share a page or are neighbours.
+const GAP_BYTES: u64 = 4096;
+
+/// Ranges at which it pays to ask first whether all that lies between them is there: one call, where each of them is one.
+const ASKED_RANGES: usize = 64;
+
+/// Asks for each of `ranges` ahead of use.
+pub(super) fn read_ahead_each(file: &File, ranges: &[Range<u64>]) {
+    let ranges = bounds::join(ranges, GAP_BYTES);
+    if let [first, .., last] = &ranges[..]
+        && ranges.len() >= ASKED_RANGES
+        && cache::is_cached(file, &(first.start..last.end))
+    {
+        return;
+    }
+    ranges.into_iter().for_each(|range| read_ahead(file, range));
+}
+
 #[cfg(target_os = "linux")]
 pub(super) use linux::{advise, drop_cached, read_ahead, write_out};
 

@@ -9,9 +9,6 @@ use super::disk::DiskFile;
 use super::{Advice, Device, DeviceKind, Mode, advice, bounds, cache};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Ranges closer than this are asked for as one: they share a page or are neighbours.
-const PREFETCH_GAP_BYTES: u64 = 4096;
-
 /// A mapped file.
 #[derive(Debug)]
 pub(super) struct MappedDevice {
@@ -216,9 +213,7 @@ impl Device for MappedDevice {
 
     fn prefetch(&self, ranges: &[Range<u64>]) {
         // By the file, not the map: the same pages, without a limit on where ranges begin.
-        for range in bounds::join(ranges, PREFETCH_GAP_BYTES) {
-            advice::read_ahead(&self.file.file, range);
-        }
+        advice::read_ahead_each(&self.file.file, ranges);
     }
 
     fn sweep(&self, whole: Range<u64>) {

@@ -14,9 +14,6 @@ use crate::error::Result;
 /// and cleared each time.
 const KEPT_BYTES: usize = 8 << 20;
 
-/// Ranges closer than this are asked for as one.
-const PREFETCH_GAP_BYTES: u64 = 4096;
-
 /// A file reached by positioned calls.
 #[derive(Debug)]
 pub(super) struct PositionedDevice {
@@ -132,9 +129,7 @@ impl Device for PositionedDevice {
     }
 
     fn prefetch(&self, ranges: &[Range<u64>]) {
-        for range in bounds::join(ranges, PREFETCH_GAP_BYTES) {
-            advice::read_ahead(&self.file.file, range);
-        }
+        advice::read_ahead_each(&self.file.file, ranges);
     }
 
     fn sweep(&self, _range: Range<u64>) {}

@@ -112,6 +112,41 @@ fn lists_of_every_dtype_hold_every_bit() {
 }
 
 #[test]
+fn stored_zeros_are_kept_or_dropped_as_asked() {
+    let place = Place::new();
+    let body = "1 1 0\n1 4 -0.0\n3 2 7\n";
+    fs::write(place.path("a.mtx"), format!("{MARKET}{body}")).unwrap();
+    for (to, nnz) in [("b.npz", 3), ("c.npz --layout csc", 3), ("d.npz --layout coo", 3)] {
+        place.does(&format!("convert a.mtx {to}"));
+        let name = to.split(' ').next().unwrap();
+        assert_eq!(place.json(&format!("info {name} --json"))["nnz"], nnz);
+        // -0.0 is no zero: the matrix stays the same.
+        place.does(&format!("convert {name} dropped-{to} --drop-zeros"));
+        assert_eq!(place.json(&format!("info dropped-{name} --json"))["nnz"], 2, "{to}");
+        place.does(&format!("verify a.mtx dropped-{name}"));
+    }
+    place.does("convert b.npz other.npz --drop-zeros --dtype f32 --layout csc");
+    assert_eq!(place.json("info other.npz --json")["nnz"], 2);
+    place.does("convert b.npz out.mtx --drop-zeros");
+    let text = fs::read_to_string(place.path("out.mtx")).unwrap();
+    assert!(text.ends_with("\n3 4 2\n1 4 -0.0\n3 2 7.0\n"), "{text}");
+}
+
+#[test]
+fn explain_tells_of_a_layout_that_moves_less() {
+    let place = Place::new();
+    place.does("create csr.npz --shape 20000x50 --density 0.2 --fill uniform --layout csr");
+    let plan = place.json("explain csr.npz --columns 7 --json");
+    assert_eq!(plan["cheaper"]["layout"], "csc");
+    assert!(plan["cheaper"]["times"].as_u64().unwrap() >= 40, "{plan}");
+    assert!(place.does("explain csr.npz --columns 7").contains("convert --layout csc"));
+    assert_eq!(place.json("explain csr.npz --rows 7 --json")["cheaper"], json!(null));
+    place.does("convert csr.npz csc.npz --layout csc");
+    assert_eq!(place.json("explain csc.npz --columns 7 --json")["cheaper"], json!(null));
+    assert_eq!(place.json("explain csc.npz --rows 7 --json")["cheaper"]["layout"], "csr");
+}
+
+#[test]
 fn check_tells_whole_files_from_damaged_ones() {
     let place = Place::new();
     place.does("create a.npz --shape 300x40 --density 0.3 --fill uniform");

@@ -374,14 +374,17 @@ pub(super) struct AppendArgs {
 pub(super) struct ConvertArgs {
     /// The file to read
     pub input: PathBuf,
-    /// The file to write: .npy, .npz (sparse), or any other name for a file without a header
+    /// The file to write: .npy, .npz (sparse), .mtx (Matrix Market), or any other name for a file without a header
     pub output: PathBuf,
     /// Order of a dense output [default: the one nearest to the input]
     #[arg(long, value_name = "c|f")]
     pub order: Option<Order>,
     /// Compression of a sparse output [default: the one nearest to the input]
-    #[arg(long, value_name = "csr|csc")]
+    #[arg(long, value_name = "csr|csc|coo")]
     pub layout: Option<LayoutArg>,
+    /// Leave out zeros that a sparse input has among its entries
+    #[arg(long)]
+    pub drop_zeros: bool,
     /// Element type of the output [default: the input's]
     #[arg(long, value_name = "TYPE")]
     pub dtype: Option<DType>,

@@ -114,7 +114,7 @@ fn plan<T: AnyElement>(
             return Ok((store.plan(&access, context)?, 1));
         }
     };
-    let mut plan = Plan { steps: Vec::new(), bytes_requested: 0, memory_bytes: 0 };
+    let mut plan = Plan::default();
     let mut count = 0;
     for (_, part) in parts(store, selection, context)? {
         plan = plan.and(store.plan(&Access::Read(part), context)?);
@@ -168,6 +168,12 @@ fn write_plan(
     .map(ByteSize);
     let times = plan.amplification();
     writeln!(out, "asked for {asked}, moves {moved} ({times:.2} times); holds {held} of {budget}")?;
+    if let Some((layout, times)) = plan.cheaper {
+        writeln!(
+            out,
+            "as {layout} it would move about {times} times fewer bytes: arraystore convert --layout {layout}"
+        )?;
+    }
     match plan.bytes_paged() {
         0 => Ok(()),
         paged => {
@@ -264,6 +270,9 @@ fn document(plan: &Plan, parts: usize, analysis: Option<&Analysis>) -> Value {
         "bytes_paged": plan.bytes_paged(),
         "amplification": plan.amplification(),
         "memory_bytes": plan.memory_bytes,
+        "cheaper": plan.cheaper.map(|(layout, times)| json!({
+            "layout": layout.to_string(), "times": times,
+        })),
         "analysis": analysis.map(|analysis| {
             let mut value = spent_value(&analysis.total);
             value["peak_bytes"] = json!(analysis.peak_bytes);

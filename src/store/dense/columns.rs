@@ -96,7 +96,7 @@ impl ColumnPlan {
         let paged = if budget.is_cached(read) { 0 } else { read };
         steps.push(Step::new(StepKind::TransposeBlocks, blocks, read, total).paged(paged));
         let memory_bytes = self.memory_bytes(geometry);
-        Plan { steps, bytes_requested: total, memory_bytes }
+        Plan { steps, bytes_requested: total, memory_bytes, ..Plan::default() }
     }
 }
 
@@ -378,5 +378,5 @@ pub(super) fn describe_straight(engine: &Engine) -> Plan {
     let memory_bytes = JOINED_BYTES.min(total);
     let times = (engine.geometry.lines as u64).min(total.div_ceil(memory_bytes.max(1)));
     let step = Step::new(StepKind::CoalescedWrites, times, 0, total);
-    Plan { steps: vec![step], bytes_requested: total, memory_bytes }
+    Plan { steps: vec![step], bytes_requested: total, memory_bytes, ..Plan::default() }
 }

@@ -265,6 +265,7 @@ impl<'a> ReadPlan<'a> {
             steps: vec![step.at_once(in_flight.max(self.workers as u64))],
             bytes_requested: requested,
             memory_bytes: self.memory_bytes(),
+            ..Plan::default()
         }
     }
 

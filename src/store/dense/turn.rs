@@ -123,6 +123,7 @@ impl TurnPlan {
             ],
             bytes_requested: total,
             memory_bytes: tile_bytes + self.block_memory(engine),
+            ..Plan::default()
         }
     }
 }

@@ -110,7 +110,7 @@ impl Engine {
             Cut::Turned(plan) => return plan.describe(self, context.budget()),
         };
         let steps = vec![step.advised(self.pass_advice())];
-        let plan = Plan { steps, bytes_requested: total, memory_bytes };
+        let plan = Plan { steps, bytes_requested: total, memory_bytes, ..Plan::default() };
         plan.over(self.device.len(), context.budget())
     }
 

@@ -102,7 +102,7 @@ impl Engine {
             }
             WriteKind::Windows => (step(StepKind::StridedScatter, 1, 0, requested), 0),
         };
-        Plan { steps: vec![step], bytes_requested: requested, memory_bytes }
+        Plan { steps: vec![step], bytes_requested: requested, memory_bytes, ..Plan::default() }
     }
 
     /// How `positions` of `lines` are written.

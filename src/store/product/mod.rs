@@ -11,6 +11,7 @@ mod sparse;
 mod tests;
 
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use reduce::Along;
 pub(super) use reduce::{count_nonzero, largest, sums};
@@ -81,15 +82,91 @@ fn add_product<T: Element, N: Wide>(
     lift: impl Lift<T, N>,
     context: &Context,
 ) -> Result<()> {
+    if store.capabilities().sparse && context.threads() > 1 {
+        // Threads that scatter have sums of their own.
+        let bytes = (size_of_val(sums) * context.threads()) as u64;
+        if let Ok(_memory) = context.reserve(bytes) {
+            return add_concurrently(store, from, width, transposed, sums, lift, context);
+        }
+    }
     let mut add = |tile: Tile<'_, T>| {
-        let (inner, outer) =
-            if transposed { (&tile.rows, &tile.cols) } else { (&tile.cols, &tile.rows) };
-        let of = |range: &Range<usize>| range.start * width..range.end * width;
-        let factors = Factors { from: &from[of(inner)], width };
-        add_tile(&tile, transposed, &factors, &mut sums[of(outer)], lift, context);
+        let Ends { factors, outer } = ends(&tile, from, width, transposed);
+        add_tile(&tile, transposed, &factors, &mut sums[outer], lift, context);
         Ok(())
     };
     store.visit(TileOrder::Any, &mut add, context)
+}
+
+/// The same, with tiles on several threads at once: what lines are gathered into is of one tile alone; what they are
+/// scattered over is summed apart.
+fn add_concurrently<T: Element, N: Wide>(
+    store: &(impl ArrayStore<Elem = T> + ?Sized),
+    from: &[N],
+    width: usize,
+    transposed: bool,
+    sums: &mut [N],
+    lift: impl Lift<T, N>,
+    context: &Context,
+) -> Result<()> {
+    let count = sums.len();
+    let (sums, apart) = (Mutex::new(sums), Mutex::new(Vec::<Vec<N>>::new()));
+    let alone = context.clone().with_threads(1);
+    let add = |tile: Tile<'_, T>| {
+        let Ends { factors, outer } = ends(&tile, from, width, transposed);
+        if is_gathered(&tile, transposed) {
+            let mut own = vec![N::default(); outer.len()];
+            add_tile(&tile, transposed, &factors, &mut own, lift, &alone);
+            add_all(&mut lock(&sums)[outer], &own);
+            return Ok(());
+        }
+        let spare = lock(&apart).pop();
+        let mut own = spare.unwrap_or_else(|| vec![N::default(); count]);
+        add_tile(&tile, transposed, &factors, &mut own[outer], lift, &alone);
+        lock(&apart).push(own);
+        Ok(())
+    };
+    store.visit_concurrently(&add, context)?;
+    let mut sums = lock(&sums);
+    for own in lock(&apart).iter() {
+        let part = count.div_ceil(context.threads()).max(1);
+        let parts = sums.chunks_mut(part).zip(own.chunks(part)).collect();
+        context.for_each(parts, |_, (sums, own)| add_all(sums, own));
+    }
+    Ok(())
+}
+
+fn lock<L>(mutex: &Mutex<L>) -> MutexGuard<'_, L> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn add_all<N: Wide>(sums: &mut [N], others: &[N]) {
+    sums.iter_mut().zip(others).for_each(|(sum, &other)| *sum = sum.plus(other));
+}
+
+/// What a tile is multiplied with, and which of the sums it adds to.
+struct Ends<'f, N> {
+    factors: Factors<'f, N>,
+    outer: Range<usize>,
+}
+
+fn ends<'f, T, N>(
+    tile: &Tile<'_, T>,
+    from: &'f [N],
+    width: usize,
+    transposed: bool,
+) -> Ends<'f, N> {
+    let (inner, outer) =
+        if transposed { (&tile.rows, &tile.cols) } else { (&tile.cols, &tile.rows) };
+    let of = |range: &Range<usize>| range.start * width..range.end * width;
+    Ends { factors: Factors { from: &from[of(inner)], width }, outer: of(outer) }
+}
+
+/// Whether the lines of a sparse tile are gathered: rows for A·B, columns for Aᵀ·B. Of a dense one either will do.
+fn is_gathered<T>(tile: &Tile<'_, T>, transposed: bool) -> bool {
+    match &tile.values {
+        Values::Sparse(block) => (block.compression == Compression::Csr) != transposed,
+        Values::Dense(_) => false,
+    }
 }
 
 /// Adds a tile's share to the sums of what it covers.
@@ -103,11 +180,10 @@ fn add_tile<T: Element, N: Wide>(
 ) {
     match &tile.values {
         Values::Sparse(block) => {
-            // Rows are gathered for A·B, columns for Aᵀ·B.
-            if (block.compression == Compression::Csr) == transposed {
-                sparse::scatter(block, factors, sums, lift, context);
-            } else {
+            if is_gathered(tile, transposed) {
                 sparse::gather(block, factors, sums, lift, context);
+            } else {
+                sparse::scatter(block, factors, sums, lift, context);
             }
         }
         Values::Dense(block) => {

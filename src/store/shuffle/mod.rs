@@ -162,7 +162,7 @@ fn plan<T: Element>(
     steps.push(Step::new(StepKind::LogRows, groups, 0, requested));
     steps.push(Step::new(StepKind::ReadLog, groups, requested, 0));
     let memory_bytes = read.memory_bytes.max(pass.memory_bytes + list_bytes(count, spec.shape));
-    let logged = Plan { steps, bytes_requested: requested, memory_bytes };
+    let logged = Plan { steps, bytes_requested: requested, memory_bytes, ..Plan::default() };
     Ok((ShufflePlan { group, is_logged: true }, logged))
 }
 

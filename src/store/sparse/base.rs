@@ -130,6 +130,11 @@ impl Base {
         }
     }
 
+    /// Bytes of the three arrays.
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.entries() * self.entry_bytes() as u64 + (self.lines as u64 + 1) * 8
+    }
+
     /// Length of the file.
     pub(super) fn file_bytes(&self) -> u64 {
         self.file.as_ref().map_or(0, |file| file.device.len())
@@ -212,9 +217,10 @@ impl Base {
             Ok(())
         })?;
         // It was checked when the file was opened, but another program may not keep to the lock.
-        let rises = out.windows(2).fold(true, |rises, pair| rises & (pair[0] <= pair[1]));
+        let pairs = out.iter().zip(&out[1..]);
+        let falls = pairs.fold(0u64, |falls, (one, next)| falls + u64::from(one > next));
         match out.last() {
-            Some(&end) if rises && end <= places.entries => {
+            Some(&end) if falls == 0 && end <= places.entries => {
                 out.resize(lines.len() + 1, end);
                 Ok(())
             }
@@ -367,6 +373,6 @@ impl Facts {
 
 /// How much a reader of lines may hold at once.
 pub(super) fn window_bytes(context: &Context) -> u64 {
-    const LARGEST_BYTES: u64 = 8 << 20;
+    const LARGEST_BYTES: u64 = 2 << 20;
     (context.available_bytes() / 8).clamp(64, LARGEST_BYTES)
 }

@@ -3,15 +3,25 @@
 use std::ops::Range;
 
 use super::Engine;
+use super::base::{Buffers, values, window_bytes};
 use super::ints::{Int, with_indices};
 use super::scan::MOST_POSITIONS;
 use super::window::{Block, Reader};
-use crate::array::{Bits, Picks};
+use crate::array::{Bits, DType, Picks};
 use crate::error::Result;
 use crate::store::Context;
 
 /// Runs of lines that are asked for ahead at a time.
-const AHEAD: usize = 256;
+const AHEAD: usize = 1024;
+
+/// Positions of a line that may have a bit each: 1 MiB of them.
+const MASKED_LENGTH: usize = 8 << 20;
+
+/// A line that has fewer entries than this for each wanted position is looked through: to search for each takes longer.
+const SEARCH_ENTRIES: usize = 64;
+
+/// Entries of a run of lines that are read without a window, at most.
+const SHORT_ENTRIES: u64 = 1 << 14;
 
 /// Entries below which a block is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: usize = 1 << 17;
@@ -25,20 +35,27 @@ pub(super) struct Cells<'a, W> {
     pub position_stride: usize,
 }
 
+/// Neighbouring lines, and which pick the first of them is.
+type PickedRun = (usize, Range<usize>);
+
 /// Which positions are wanted, ready to be found in a line.
 #[derive(Debug)]
-enum Wanted {
+pub(super) enum Wanted {
     Run(Range<usize>),
     Stepped {
         span: Range<usize>,
         step: usize,
     },
-    /// (position, which pick it is), by position.
-    List(Vec<(usize, usize)>),
+    List {
+        /// (position, which pick it is), by position.
+        pairs: Vec<(usize, usize)>,
+        /// A bit for each position of a line, set where it is wanted; empty where lines are too long for it.
+        mask: Vec<u64>,
+    },
 }
 
 impl Wanted {
-    fn new(picks: Picks<'_>) -> Self {
+    fn new(picks: Picks<'_>, length: usize) -> Self {
         if let Some(run) = picks.as_run() {
             return Self::Run(run);
         }
@@ -47,14 +64,36 @@ impl Wanted {
             Picks::List(list) => {
                 let mut pairs: Vec<_> = list.iter().copied().zip(0..).collect();
                 pairs.sort_unstable();
-                Self::List(pairs)
+                let mut mask = Vec::new();
+                if length <= MASKED_LENGTH {
+                    mask.resize(length.div_ceil(64), 0);
+                    pairs
+                        .iter()
+                        .for_each(|&(position, _)| mask[position / 64] |= 1 << (position % 64));
+                }
+                Self::List { pairs, mask }
+            }
+        }
+    }
+}
+
+impl Wanted {
+    /// Which picks `position` is, all of which are wanted.
+    pub(super) fn picks_of(&self, position: usize, show: &mut dyn FnMut(usize)) {
+        match self {
+            Self::Run(run) => show(position - run.start),
+            Self::Stepped { span, step } => show((position - span.start) / step),
+            Self::List { pairs, .. } => {
+                let first = pairs.partition_point(|&(wanted, _)| wanted < position);
+                let picks = pairs[first..].iter().take_while(|(wanted, _)| *wanted == position);
+                picks.for_each(|&(_, pick)| show(pick));
             }
         }
     }
 }
 
 impl<W: Bits> Engine<W> {
-    /// Reads picked lines × positions into `out`.
+    /// Reads picked lines × positions into `out`, whose cells are zero.
     pub(super) fn read(
         &self,
         lines: Picks<'_>,
@@ -62,19 +101,18 @@ impl<W: Bits> Engine<W> {
         out: &mut Cells<'_, W>,
         context: &Context,
     ) -> Result<()> {
-        out.cells.fill(W::default());
         if lines.is_empty() || positions.is_empty() {
             return Ok(());
         }
         // Lines that lie one after another in the target can be shared out between threads.
         let count = positions.len();
         let is_split = out.line_stride == count && (count == 1 || out.position_stride == 1);
-        let wanted = Wanted::new(positions);
-        if let (Wanted::Run(run), Some(lines)) = (&wanted, lines.as_run())
-            && run.len() <= MOST_POSITIONS.min(self.facts.length() / 2)
+        let wanted = Wanted::new(positions, self.facts.length());
+        if let Some(lines) = lines.as_run()
             && self.overlay.is_empty()
+            && self.is_scanned(&wanted)
         {
-            return self.scan(lines, run, out, context);
+            return self.scan(lines, &wanted, out, context);
         }
         let mut reader = Reader::new(self, context)?;
         let runs = runs(lines);
@@ -82,7 +120,12 @@ impl<W: Bits> Engine<W> {
             if runs.len() > 1 {
                 self.prefetch(batch)?;
             }
-            for (pick, run) in batch {
+            let is_short = is_split && batch.len() > 1 && self.overlay.is_empty();
+            let left = match is_short {
+                true => self.read_short(batch, &wanted, out, context)?,
+                false => batch.to_vec(),
+            };
+            for (pick, run) in left {
                 reader.each(run.clone(), &mut |block| {
                     let first = pick + block.lines.start - run.start;
                     scatter(block, first, &wanted, out, is_split, context);
@@ -93,7 +136,102 @@ impl<W: Bits> Engine<W> {
         Ok(())
     }
 
-    fn prefetch(&self, runs: &[(usize, Range<usize>)]) -> Result<()> {
+    /// Whether to look through all indices finds the wanted positions sooner than to search each line for them.
+    fn is_scanned(&self, wanted: &Wanted) -> bool {
+        match wanted {
+            Wanted::Run(run) => run.len() <= MOST_POSITIONS.min(self.facts.length() / 2),
+            Wanted::Stepped { .. } => false,
+            Wanted::List { pairs, mask } => {
+                let searched = (self.facts.lines() * SEARCH_ENTRIES) as u64 * pairs.len() as u64;
+                let is_rare = pairs.len() < self.facts.length() / SEARCH_ENTRIES;
+                !mask.is_empty() && is_rare && self.base.entries() < searched
+            }
+        }
+    }
+
+    /// Reads those runs of lines that are short and in order, on all cores; gives the others. Nothing lies over the file.
+    fn read_short(
+        &self,
+        runs: &[PickedRun],
+        wanted: &Wanted,
+        out: &mut Cells<'_, W>,
+        context: &Context,
+    ) -> Result<Vec<PickedRun>> {
+        let most = SHORT_ENTRIES.min(window_bytes(context) / 32 / context.threads() as u64);
+        let entry = self.base.entry_bytes() as u64;
+        let _memory = context.reserve((most * entry + 64) * context.threads() as u64)?;
+        let step = runs.len().div_ceil(2 * context.threads());
+        let stride = out.line_stride;
+        let mut parts = Vec::new();
+        let (mut cells, mut begin) = (&mut *out.cells, 0);
+        for runs in runs.chunks(step) {
+            let last = &runs[runs.len() - 1];
+            let (first, end) = (runs[0].0, last.0 + last.1.len());
+            let (own, rest) = std::mem::take(&mut cells)[(first - begin) * stride..]
+                .split_at_mut((end - first) * stride);
+            (cells, begin) = (rest, end);
+            parts.push((runs, own, Ok(Vec::new())));
+        }
+        let work = |(runs, cells, left): &mut (&[PickedRun], &mut [W], Result<Vec<PickedRun>>)| {
+            *left = self.read_short_part(runs, wanted, cells, (stride, out.position_stride), most);
+        };
+        if context.threads() == 1 {
+            parts.iter_mut().for_each(work);
+        } else {
+            context.for_each(parts.iter_mut().collect(), |_, part| work(part));
+        }
+        let mut left = Vec::new();
+        for (.., own) in parts {
+            left.extend(own?);
+        }
+        context.advance(0)?;
+        Ok(left)
+    }
+
+    /// The same for some of the runs: `cells` begin with the first one's.
+    fn read_short_part(
+        &self,
+        runs: &[PickedRun],
+        wanted: &Wanted,
+        cells: &mut [W],
+        (line_stride, position_stride): (usize, usize),
+        most: u64,
+    ) -> Result<Vec<PickedRun>> {
+        let (mut left, mut ends, mut buffers) = (Vec::new(), Vec::new(), Buffers::default());
+        let length = self.facts.length();
+        for (pick, run) in runs {
+            self.base.ends(run.clone(), &mut ends)?;
+            let entries = ends[0]..ends[run.len()];
+            let mut is_read =
+                entries.end - entries.start <= most && self.facts.dtype != DType::Bool;
+            if is_read {
+                let first = pick - runs[0].0;
+                self.base.with_entries(entries.clone(), &mut buffers, &mut |indices, bytes| {
+                    let values: &[W] = values(bytes);
+                    for (k, ends) in ends.windows(2).enumerate() {
+                        let own =
+                            (ends[0] - entries.start) as usize..(ends[1] - entries.start) as usize;
+                        let at = indices.part(own.clone());
+                        if !at.rises_below(length) {
+                            is_read = false;
+                            return Ok(());
+                        }
+                        let cells = &mut cells[(first + k) * line_stride..];
+                        with_indices!(at, at => {
+                            scatter_line(at, &values[own], wanted, cells, position_stride);
+                        });
+                    }
+                    Ok(())
+                })?;
+            }
+            if !is_read {
+                left.push((*pick, run.clone()));
+            }
+        }
+        Ok(left)
+    }
+
+    fn prefetch(&self, runs: &[PickedRun]) -> Result<()> {
         let mut ends = Vec::new();
         let mut entries = Vec::with_capacity(runs.len());
         for (_, run) in runs {
@@ -113,11 +251,11 @@ impl<W: Bits> Engine<W> {
 }
 
 /// The picked lines as runs of neighbours: which pick each begins with, and its lines.
-fn runs(lines: Picks<'_>) -> Vec<(usize, Range<usize>)> {
+fn runs(lines: Picks<'_>) -> Vec<PickedRun> {
     if let Some(run) = lines.as_run() {
         return vec![(0, run)];
     }
-    let mut runs: Vec<(usize, Range<usize>)> = Vec::new();
+    let mut runs: Vec<PickedRun> = Vec::new();
     for (pick, line) in lines.iter().enumerate() {
         match runs.last_mut() {
             Some((_, run)) if run.end == line => run.end += 1,
@@ -197,7 +335,17 @@ fn scatter_line<W: Bits, I: Int>(
                 }
             }
         }
-        Wanted::List(pairs) => {
+        Wanted::List { pairs, mask }
+            if !mask.is_empty() && at.len() < SEARCH_ENTRIES * pairs.len() =>
+        {
+            for (at, &value) in at.iter().zip(values) {
+                let position = at.position();
+                if mask[position / 64] >> (position % 64) & 1 == 1 {
+                    wanted.picks_of(position, &mut |pick| cells[pick * stride] = value);
+                }
+            }
+        }
+        Wanted::List { pairs, .. } => {
             let (mut at, mut values) = (at, values);
             for &(position, pick) in pairs {
                 let next = gallop(at, position);

@@ -26,6 +26,11 @@ pub(super) const NONE: Indices<'static> = Indices::I32(&[]);
 
 /// An integer that positions are kept in.
 pub(super) trait Int: bytemuck::Pod + Ord + Send + Sync {
+    /// As wide, without a sign.
+    type Unsigned: bytemuck::Pod + Ord;
+
+    /// The same, where a negative one is larger than any other: so one comparison tells whether it is in range.
+    fn unsigned(self) -> Self::Unsigned;
     /// The position; a negative one becomes one beyond any line.
     fn position(self) -> usize;
     fn of(position: usize) -> Self;
@@ -34,6 +39,13 @@ pub(super) trait Int: bytemuck::Pod + Ord + Send + Sync {
 }
 
 impl Int for i32 {
+    type Unsigned = u32;
+
+    #[inline]
+    fn unsigned(self) -> u32 {
+        self.cast_unsigned()
+    }
+
     #[inline]
     fn position(self) -> usize {
         self as isize as usize
@@ -50,6 +62,13 @@ impl Int for i32 {
 }
 
 impl Int for i64 {
+    type Unsigned = u64;
+
+    #[inline]
+    fn unsigned(self) -> u64 {
+        self.cast_unsigned()
+    }
+
     #[inline]
     fn position(self) -> usize {
         self as usize
@@ -162,11 +181,9 @@ impl<'a> Indices<'a> {
     pub(in crate::store) fn rises_below(&self, length: usize) -> bool {
         with_indices!(self, list => match list {
             [] => true,
-            // Compared without a branch in each: the compiler makes vectors of it. A negative position
-            // that is not the first one falls; the first one is looked at.
+            // A negative position that is not the first one falls; the first one is looked at.
             [first, .., last] => {
-                let falls = list.windows(2).fold(false, |falls, pair| falls | (pair[0] >= pair[1]));
-                !falls && first.position() < length && last.position() < length
+                falls(list) == 0 && first.position() < length && last.position() < length
             }
             [one] => one.position() < length,
         })
@@ -181,9 +198,62 @@ impl<'a> Indices<'a> {
     }
 }
 
+/// What one look at the positions of some lines finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Order {
+    /// Whether all of them are below the lines' length.
+    pub in_range: bool,
+    /// Whether they rise within each line.
+    pub rises: bool,
+}
+
+/// Looks at the positions of lines of `length`, which begin at `offsets`, the last of these being the end of the last
+/// line: from front to back, whatever the lines. Where a position is not above the one before, it is the first of its line
+/// or out of order; so the falls are counted, and those between lines are to be all.
+pub(super) fn order<I: Int>(list: &[I], offsets: &[usize], length: usize) -> Order {
+    let (&begin, &end) = match offsets {
+        [begin, .., end] => (begin, end),
+        _ => return Order { in_range: true, rises: true },
+    };
+    if begin == end {
+        return Order { in_range: true, rises: true };
+    }
+    let all = &list[begin..end];
+    let (in_range, falls) = (is_below(all, length), falls(all));
+    let mut between = 0;
+    let mut last = begin;
+    for &at in &offsets[1..offsets.len() - 1] {
+        // Of lines without entries only the first boundary counts.
+        if at > last && at < end {
+            between += usize::from(list[at - 1] >= list[at]);
+        }
+        last = at;
+    }
+    Order { in_range, rises: falls == between }
+}
+
+/// How many are not above the one before.
+fn falls<I: Int>(list: &[I]) -> usize {
+    // Counted in numbers of 32 bits, and without a branch: the compiler makes vectors of it.
+    let count = |part: &[I]| {
+        part.iter().zip(&part[1..]).fold(0u32, |count, (one, next)| count + u32::from(one >= next))
+    };
+    let starts = (0..list.len()).step_by(PART_INTS);
+    starts.map(|start| count(&list[start..list.len().min(start + PART_INTS + 1)]) as usize).sum()
+}
+
+/// Positions that are counted at a time: fewer than 32 bits count.
+const PART_INTS: usize = 1 << 20;
+
+/// Whether all are below `length`.
+pub(super) fn is_below<I: Int>(list: &[I], length: usize) -> bool {
+    let least = I::of(0).unsigned();
+    let largest = list.iter().fold(least, |largest, index| largest.max(index.unsigned()));
+    // What is as wide as a position may be narrower than the length.
+    list.is_empty() || (length > 0 && largest <= I::saturating(length - 1).unsigned())
+}
+
 /// Whether every position is below `length`, in whatever order.
 pub(super) fn in_range(indices: Indices<'_>, length: usize) -> bool {
-    with_indices!(indices, list => {
-        !list.iter().fold(false, |out, index| out | (index.position() >= length))
-    })
+    with_indices!(indices, list => is_below(list, length))
 }

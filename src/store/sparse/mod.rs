@@ -20,6 +20,7 @@ mod overlay;
 mod parts;
 mod places;
 mod plan;
+mod read;
 mod runs;
 mod scan;
 mod sorter;
@@ -36,14 +37,13 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 pub(super) use file::SparseFile;
 pub use views::SparseView;
 
 use self::base::{Base, Facts};
 use self::builder::{Builder, Target};
-use self::gather::Cells;
 use self::overlay::Overlay;
 use self::places::Import;
 use self::runs::Set;
@@ -51,10 +51,10 @@ use self::visit::Shown;
 use self::write::SparseWriter;
 use super::stage::Scratch;
 use super::{
-    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Compressed, Context, GrowthAxis,
-    Layout, Plan, Spec, Stats, Tile, TileOrder, TileWriter, Values, check_shape, shuffle,
+    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, GrowthAxis, Layout,
+    Plan, Spec, Stats, Tile, TileOrder, TileWriter, check_shape, shuffle,
 };
-use crate::array::{Bits, Compression, Element, Picks, Selection, Shape};
+use crate::array::{Bits, Compression, Element, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{Device, DeviceKind, Existing, LockPolicy, Medium, Mode};
 
@@ -233,23 +233,6 @@ impl<T: Element> SparseStore<T> {
             }
         }
     }
-
-    /// Reads into an array that lies contiguous in either order.
-    fn read_contiguous(
-        &self,
-        rows: Picks<'_>,
-        cols: Picks<'_>,
-        out: ArrayViewMut2<'_, T>,
-    ) -> Result<()> {
-        let (row_stride, col_stride) =
-            if out.is_standard_layout() { (cols.len(), 1) } else { (1, rows.len()) };
-        let (line_stride, position_stride) = self.engine.split(row_stride, col_stride);
-        let (lines, positions) = self.engine.split(rows, cols);
-        let values = out.into_slice_memory_order().expect("the caller found it contiguous");
-        let cells = bytemuck::cast_slice_mut(values);
-        let mut out = Cells { cells, line_stride, position_stride };
-        self.engine.read(lines, positions, &mut out, &self.engine.context)
-    }
 }
 
 fn sum_bits<T: Element>(one: T::Bits, other: T::Bits) -> T::Bits {
@@ -286,27 +269,16 @@ impl<T: Element> ArrayStore for SparseStore<T> {
     fn read(&self, selection: &Selection, mut out: ArrayViewMut2<'_, T>) -> Result<()> {
         let (rows, cols) = selection.resolve(self.spec.shape)?;
         check_shape(out.dim(), (rows.len(), cols.len()))?;
-        if out.is_standard_layout() || out.t().is_standard_layout() {
-            return self.read_contiguous(rows, cols, out);
+        if read::is_contiguous(&out) {
+            out.fill(T::default());
         }
-        // Block by block of whole lines, so that none is read twice.
-        const BLOCK_BYTES: u64 = 4 << 20;
-        let axis = Axis(usize::from(self.engine.facts.compression == Compression::Csc));
-        let line_bytes = (out.len_of(Axis(1 - axis.index())) * size_of::<T>()).max(1) as u64;
-        let bytes = BLOCK_BYTES.min(self.engine.context.available_bytes() / 4).max(line_bytes);
-        let _memory = self.engine.context.reserve(bytes)?;
-        let step = (bytes / line_bytes) as usize;
-        for top in (0..out.len_of(axis)).step_by(step) {
-            let part = top..out.len_of(axis).min(top + step);
-            let (rows, cols) = match axis.index() {
-                0 => (rows.part(part.clone()), cols),
-                _ => (rows, cols.part(part.clone())),
-            };
-            let mut block = Array2::from_elem((rows.len(), cols.len()), T::default());
-            self.read_contiguous(rows, cols, block.view_mut())?;
-            out.slice_axis_mut(axis, Slice::from(part)).assign(&block);
-        }
-        Ok(())
+        self.read_picks(rows, cols, out)
+    }
+
+    fn read_into_zeros(&self, selection: &Selection, out: ArrayViewMut2<'_, T>) -> Result<()> {
+        let (rows, cols) = selection.resolve(self.spec.shape)?;
+        check_shape(out.dim(), (rows.len(), cols.len()))?;
+        self.read_picks(rows, cols, out)
     }
 
     fn write(&mut self, selection: &Selection, values: ArrayView2<'_, T>) -> Result<()> {
@@ -334,21 +306,20 @@ impl<T: Element> ArrayStore for SparseStore<T> {
         visitor: &mut dyn FnMut(Tile<'_, T>) -> Result<()>,
         context: &Context,
     ) -> Result<()> {
-        let mut show = |shown: Shown<'_, T::Bits>| {
-            let Shown { compression, lines, positions, offsets, indices, values } = shown;
-            let (rows, cols) = match compression {
-                Compression::Csr => (lines, positions),
-                Compression::Csc => (positions, lines),
-            };
-            let data = bytemuck::cast_slice(values);
-            let values = Values::Sparse(Compressed { compression, offsets, indices, data });
-            visitor(Tile { rows, cols, values })
-        };
+        let mut show = |shown: Shown<'_, T::Bits>| visitor(shown.tile());
         if self.engine.is_across(order) {
             self.engine.visit_across(&mut show, context)
         } else {
             self.engine.visit_along(&mut show, context)
         }
+    }
+
+    fn visit_concurrently(
+        &self,
+        visitor: &(dyn Fn(Tile<'_, T>) -> Result<()> + Sync),
+        context: &Context,
+    ) -> Result<()> {
+        self.engine.visit_concurrently(&|shown| visitor(shown.tile()), context)
     }
 
     fn visit_rows(

@@ -6,7 +6,10 @@ use super::base::window_bytes;
 use super::ints::Ints;
 use crate::array::{Bits, Compression, Picks};
 use crate::error::Result;
-use crate::store::{Access, Context, Plan, Step, StepKind, TileOrder};
+use crate::store::{Access, Context, Layout, Plan, Step, StepKind, TileOrder};
+
+/// How many times fewer bytes another compression is to move to be worth telling of.
+const WORTH_TELLING: u64 = 2;
 
 impl<W: Bits> Engine<W> {
     /// How `access` is done.
@@ -47,7 +50,36 @@ impl<W: Bits> Engine<W> {
                 (self.fill_steps(context), all, context.available_bytes() / 4 * 3)
             }
         };
-        Ok(Plan { steps, bytes_requested, memory_bytes })
+        let mut plan = Plan { steps, bytes_requested, memory_bytes, cheaper: None };
+        plan.cheaper = self.turned_bytes(access)?.and_then(|bytes| {
+            let times = plan.bytes_moved() / bytes.max(1);
+            let other = match self.facts.compression {
+                Compression::Csr => Compression::Csc,
+                Compression::Csc => Compression::Csr,
+            };
+            (times >= WORTH_TELLING).then_some((Layout::Sparse(other), times))
+        });
+        Ok(plan)
+    }
+
+    /// Bytes that `access` would move if the file were compressed along the other axis; none where that is not what counts.
+    fn turned_bytes(&self, access: &Access) -> Result<Option<u64>> {
+        let index = (self.base.entry_bytes() - size_of::<W>()) as u64;
+        let of_positions = |positions: usize| {
+            let share = positions as f64 / self.facts.length().max(1) as f64;
+            let entries = (self.stored() as f64 * share).round() as u64;
+            entries * self.base.entry_bytes() as u64 + positions as u64 * index
+        };
+        Ok(match access {
+            Access::Read(selection) => {
+                let (rows, cols) = selection.resolve(self.facts.shape)?;
+                Some(of_positions(self.split(rows, cols).1.len()))
+            }
+            Access::Visit(order) if self.is_across(*order) => {
+                Some(of_positions(self.facts.length()))
+            }
+            _ => None,
+        })
     }
 
     /// (lines, positions) of the file for (rows, columns).

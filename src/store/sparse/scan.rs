@@ -1,76 +1,120 @@
-//! A few neighbouring positions of many lines: looked for in the indices alone, from front to back, on all cores.
+//! Few positions of many lines: looked for in the indices alone, from front to back, each thread in lines of its own.
 //!
 //! Neither order nor duplicates matter to such a search, so nothing is checked but that indices are in range, and
 //! values are read where something was found.
 
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::Engine;
 use super::base::{Buffers, values, window_bytes};
-use super::gather::Cells;
-use super::ints::{Int, with_indices};
+use super::gather::{Cells, Wanted};
+use super::ints::{Int, is_below, with_indices};
 use crate::array::{Bits, DType};
 use crate::error::Result;
-use crate::store::Context;
+use crate::store::{Context, Indices};
 
-/// Positions at which a line by line search is as good.
+/// Neighbouring positions at which a line by line search is as good.
 pub(super) const MOST_POSITIONS: usize = 16;
 
 /// Indices that are compared before it is asked whether any was meant.
 const GROUP: usize = 64;
 
 /// Entries below which a search is not worth another thread's wake-up.
-const PARALLEL_ENTRIES: usize = 1 << 16;
+const PARALLEL_ENTRIES: u64 = 1 << 17;
+
+/// Parts of a search for each thread: enough that none waits long for the last one.
+const PARTS_PER_THREAD: usize = 4;
 
 impl<W: Bits> Engine<W> {
-    /// Reads `positions` of `lines` of a file over which nothing was written, into cells that are zero.
+    /// Reads the `wanted` positions of `lines` of a file over which nothing was written, into cells that are zero.
     pub(super) fn scan(
         &self,
         lines: Range<usize>,
-        positions: &Range<usize>,
+        wanted: &Wanted,
         out: &mut Cells<'_, W>,
         context: &Context,
     ) -> Result<()> {
         self.base.ready(context)?;
+        let first = lines.start;
+        let out = Mutex::new(out);
+        let threads = context.threads();
+        if threads == 1 || self.base.entries() < PARALLEL_ENTRIES {
+            return Search::new(self, first, wanted, &out).lines(lines, context);
+        }
+        let mut parts = Vec::new();
+        for share in self.shares(PARTS_PER_THREAD * threads)? {
+            let own = share.start.max(lines.start)..share.end.min(lines.end);
+            if !own.is_empty() {
+                parts.push((own, Ok(())));
+            }
+        }
+        context.for_each(parts.iter_mut().collect(), |_, (own, done)| {
+            let context = context.share(1, threads as u64);
+            *done = Search::new(self, first, wanted, &out).lines(own.clone(), &context);
+        });
+        parts.into_iter().try_for_each(|(_, done)| done)
+    }
+}
+
+/// A thread's search.
+struct Search<'s, 'c, W> {
+    engine: &'s Engine<W>,
+    /// The line that is the first pick.
+    first: usize,
+    wanted: &'s Wanted,
+    out: &'s Mutex<&'s mut Cells<'c, W>>,
+    /// The line of what was found last.
+    line: usize,
+    /// Its cells that have a value, and the highest position among them: what comes above that comes first.
+    seen: Vec<usize>,
+    highest: usize,
+    /// The same cells, where positions do not rise.
+    set: HashSet<usize>,
+    places: Vec<u32>,
+}
+
+impl<'s, 'c, W: Bits> Search<'s, 'c, W> {
+    fn new(
+        engine: &'s Engine<W>,
+        first: usize,
+        wanted: &'s Wanted,
+        out: &'s Mutex<&'s mut Cells<'c, W>>,
+    ) -> Self {
+        Self {
+            engine,
+            first,
+            wanted,
+            out,
+            line: first,
+            seen: Vec::new(),
+            highest: 0,
+            set: HashSet::new(),
+            places: Vec::new(),
+        }
+    }
+
+    /// Looks through `lines`, window by window.
+    fn lines(&mut self, lines: Range<usize>, context: &Context) -> Result<()> {
         // Indices and values where they must be copied, what was found, and where lines end.
         let bytes = window_bytes(context);
         let _memory = context.reserve(3 * bytes)?;
-        let entry_bytes = self.base.entry_bytes() as u64;
-        let most = (bytes / entry_bytes).max(1);
+        let base = &self.engine.base;
+        let most = (bytes / base.entry_bytes() as u64).max(1);
         let most_lines =
             usize::try_from(bytes / size_of::<u64>() as u64).unwrap_or(usize::MAX).max(1);
-        let mut found = Found {
-            first: lines.start,
-            positions,
-            out,
-            engine: self,
-            line: lines.start,
-            seen: Vec::new(),
-        };
         let (mut buffers, mut ends) = (Buffers::default(), Vec::new());
         let mut line = lines.start;
+        self.line = line;
         while line < lines.end {
             let these = line..lines.end.min(line.saturating_add(most_lines));
-            self.base.ends(these.clone(), &mut ends)?;
+            base.ends(these.clone(), &mut ends)?;
             let mut entry = ends[0];
             while entry < ends[these.len()] {
                 let part = entry..ends[these.len()].min(entry + most);
-                self.base.with_entries(part.clone(), &mut buffers, &mut |indices, bytes| {
-                    let length = self.facts.length();
-                    let places =
-                        with_indices!(indices, list => search(list, positions, length, context));
-                    let places = places.ok_or_else(|| self.out_of_range())?;
-                    let values: &[W] = values(bytes);
-                    for place in places.into_iter().flatten() {
-                        let place = place as usize;
-                        found.put(
-                            part.start + place as u64,
-                            indices.at(place),
-                            values[place],
-                            (&these, &ends),
-                        )?;
-                    }
-                    Ok(())
+                base.with_entries(part.clone(), &mut buffers, &mut |indices, bytes| {
+                    self.window(part.start, indices, values(bytes), (&these, &ends))
                 })?;
                 entry = part.end;
                 context.advance(0)?;
@@ -79,28 +123,47 @@ impl<W: Bits> Engine<W> {
         }
         Ok(())
     }
-}
 
-/// What was found, on its way into the cells.
-struct Found<'f, 'c, W> {
-    first: usize,
-    positions: &'f Range<usize>,
-    out: &'f mut Cells<'c, W>,
-    engine: &'f Engine<W>,
-    /// The line of what was found last, and its cells that have a value.
-    line: usize,
-    seen: Vec<usize>,
-}
-
-impl<W: Bits> Found<'_, '_, W> {
-    /// Puts an entry of one of the lines `these`, whose entries begin at `ends`.
-    fn put(
+    /// Looks through the entries from `start` on, which are of the lines `these`, whose entries begin at `ends`.
+    fn window(
         &mut self,
-        entry: u64,
-        position: usize,
-        value: W,
+        start: u64,
+        indices: Indices<'_>,
+        values: &[W],
         (these, ends): (&Range<usize>, &[u64]),
     ) -> Result<()> {
+        let length = self.engine.facts.length();
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        let in_range =
+            with_indices!(indices, list => search(list, self.wanted, length, &mut places));
+        if !in_range {
+            return Err(self.engine.out_of_range());
+        }
+        if !places.is_empty() {
+            let out = self.out;
+            let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+            for &place in &places {
+                let place = place as usize;
+                let value = values[place];
+                if self.engine.facts.dtype == DType::Bool && bytemuck::bytes_of(&value)[0] > 1 {
+                    return Err(self.engine.base.malformed("a boolean is neither 0 nor 1"));
+                }
+                self.reach_line(start + place as u64, (these, ends));
+                let position = indices.at(place);
+                let is_first = self.seen.is_empty() || position > self.highest;
+                self.highest = if is_first { position } else { self.highest };
+                self.wanted.picks_of(position, &mut |pick| {
+                    self.put(pick, value, is_first, &mut out);
+                });
+            }
+        }
+        self.places = places;
+        Ok(())
+    }
+
+    /// Goes on to the line of `entry`.
+    fn reach_line(&mut self, entry: u64, (these, ends): (&Range<usize>, &[u64])) {
         let begin = self.line.saturating_sub(these.start);
         // Mostly it is one of the next lines.
         let mut step = 1;
@@ -111,72 +174,71 @@ impl<W: Bits> Found<'_, '_, W> {
         let line = these.start + low + ends[low..=high].partition_point(|&end| end <= entry) - 1;
         if line != self.line {
             self.seen.clear();
+            self.set.clear();
             self.line = line;
         }
-        if self.engine.facts.dtype == DType::Bool && bytemuck::bytes_of(&value)[0] > 1 {
-            return Err(self.engine.base.malformed("a boolean is neither 0 nor 1"));
+    }
+
+    /// Puts a value of this line to what is the `pick`-th position.
+    fn put(&mut self, pick: usize, value: W, is_first: bool, out: &mut Cells<'_, W>) {
+        let at = (self.line - self.first) * out.line_stride + pick * out.position_stride;
+        let cell = &mut out.cells[at];
+        if !is_first {
+            if self.set.is_empty() {
+                self.set.extend(&self.seen);
+            }
+            if !self.set.insert(at) {
+                *cell = (self.engine.sum)(*cell, value);
+                return;
+            }
+        } else if !self.set.is_empty() {
+            self.set.insert(at);
         }
-        let at = (line - self.first) * self.out.line_stride
-            + (position - self.positions.start) * self.out.position_stride;
-        let cell = &mut self.out.cells[at];
-        if self.seen.contains(&at) {
-            *cell = (self.engine.sum)(*cell, value);
-        } else {
-            *cell = value;
-            self.seen.push(at);
-        }
-        Ok(())
+        *cell = value;
+        self.seen.push(at);
     }
 }
 
-/// The places of those indices that are in `positions`, part by part; none where one is not below `length`.
-fn search<I: Int>(
-    indices: &[I],
-    positions: &Range<usize>,
-    length: usize,
-    context: &Context,
-) -> Option<Vec<Vec<u32>>> {
-    let parts = if indices.len() < PARALLEL_ENTRIES { 1 } else { 2 * context.threads() };
-    let step = indices.len().div_ceil(parts).max(1);
-    let mut found: Vec<_> = vec![Some(Vec::new()); indices.len().div_ceil(step)];
-    let work = |part: usize, found: &mut Option<Vec<u32>>| {
-        let own = part * step..indices.len().min((part + 1) * step);
-        *found = search_part(&indices[own.clone()], own.start as u32, positions, length);
-    };
-    if parts == 1 || context.threads() == 1 {
-        found.iter_mut().enumerate().for_each(|(part, found)| work(part, found));
-    } else {
-        context.for_each(found.iter_mut().collect(), work);
+/// Appends the places of those indices that are wanted; whether all of them are below `length`.
+fn search<I: Int>(indices: &[I], wanted: &Wanted, length: usize, places: &mut Vec<u32>) -> bool {
+    match wanted {
+        Wanted::Run(run) => search_run(indices, run, length, places),
+        Wanted::Stepped { .. } => unreachable!("steps are not looked for"),
+        Wanted::List { mask, .. } => {
+            if !is_below(indices, length) {
+                return false;
+            }
+            let is_meant = |position: usize| mask[position / 64] >> (position % 64) & 1 == 1;
+            let meant = (0..).zip(indices).filter(|(_, index)| is_meant(index.position()));
+            places.extend(meant.map(|(at, _)| at));
+            true
+        }
     }
-    found.into_iter().collect()
 }
 
-/// The same for a part that begins at `start`.
-fn search_part<I: Int>(
+fn search_run<I: Int>(
     indices: &[I],
-    start: u32,
-    positions: &Range<usize>,
+    run: &Range<usize>,
     length: usize,
-) -> Option<Vec<u32>> {
-    let (mut found, zero) = (Vec::new(), I::of(0));
-    let mut is_out = false;
+    places: &mut Vec<u32>,
+) -> bool {
     // A file's indices may be narrower than its shape: then none is out of range but the negative ones.
-    let (low, last) = (I::saturating(positions.start), I::saturating(positions.end - 1));
-    let highest = I::saturating(length - 1);
-    let is_meant = |index: I| (index >= low) & (index <= last);
-    for (group, own) in (start..).step_by(GROUP).zip(indices.chunks(GROUP)) {
-        // Without a branch in each: the compiler makes vectors of it.
-        let (mut any, mut out) = (false, false);
+    let (low, last) = (I::saturating(run.start), I::saturating(run.end - 1));
+    let highest = I::saturating(length - 1).unsigned();
+    let (low, last) = (low.unsigned(), last.unsigned());
+    let is_meant = |index: I| (index.unsigned() >= low) & (index.unsigned() <= last);
+    let mut largest = I::of(0).unsigned();
+    for (group, own) in (0..).step_by(GROUP).zip(indices.chunks(GROUP)) {
+        // Without a branch in each, and in numbers as wide: the compiler makes vectors of it.
+        let mut meant = 0u32;
         for &index in own {
-            any |= is_meant(index);
-            out |= (index < zero) | (index > highest);
+            meant += u32::from(is_meant(index));
+            largest = largest.max(index.unsigned());
         }
-        is_out |= out;
-        if any {
-            found.extend(
-                (group..).zip(own).filter(|&(_, &index)| is_meant(index)).map(|(at, _)| at),
-            );
+        if meant > 0 {
+            let meant = (group..).zip(own).filter(|&(_, &index)| is_meant(index));
+            places.extend(meant.map(|(at, _)| at));
         }
     }
-    (!is_out).then_some(found)
+    largest <= highest
 }

@@ -7,8 +7,10 @@ use super::stage::Part;
 use crate::array::Bits;
 use crate::store::{Context, Indices};
 
-/// Lines turned at a time by one thread: what they become stays in its cache.
-const STRIP_LINES: usize = 512;
+/// Lines turned at a time by one thread are so many that what they become, with a place for each, stays in its cache: in
+/// each staged line they are searched for.
+const STRIP_BYTES: usize = 512 << 10;
+const STRIP_LINES: (usize, usize) = (512, 16 << 10);
 
 /// Bytes below which a block is not worth another thread's wake-up.
 const PARALLEL_BYTES: usize = 1 << 20;
@@ -57,14 +59,15 @@ impl<W: Bits> Turned<W> {
         context: &Context,
     ) {
         let bytes = parts.len() * lines.len() * size_of::<W>();
-        let strips = lines.len().div_ceil(STRIP_LINES);
+        let height = strip_height(lines.len(), parts);
+        let strips = lines.len().div_ceil(height);
         let strip_lines = |strip: usize| {
-            let start = lines.start + strip * STRIP_LINES;
-            start..lines.end.min(start + STRIP_LINES)
+            let start = lines.start + strip * height;
+            start..lines.end.min(start + height)
         };
         self.offsets.clear();
         self.offsets.resize(lines.len() + 1, 0);
-        let counts: Vec<_> = self.offsets[1..].chunks_mut(STRIP_LINES).collect();
+        let counts: Vec<_> = self.offsets[1..].chunks_mut(height).collect();
         let context = if bytes < PARALLEL_BYTES { None } else { Some(context) };
         each(context, counts, |strip, counts| count(&lines, &strip_lines(strip), parts, counts));
         let mut end = 0;
@@ -86,17 +89,31 @@ impl<W: Bits> Turned<W> {
             Ints::I32(indices) => {
                 let strips = values.into_iter().zip(cut(indices, &strip_entries)).collect();
                 each(context, strips, |strip, (values, indices)| {
-                    fill(&lines, strip, parts, offsets, values, indices);
+                    fill(&lines, &strip_lines(strip), parts, offsets, values, indices);
                 });
             }
             Ints::I64(indices) => {
                 let strips = values.into_iter().zip(cut(indices, &strip_entries)).collect();
                 each(context, strips, |strip, (values, indices)| {
-                    fill(&lines, strip, parts, offsets, values, indices);
+                    fill(&lines, &strip_lines(strip), parts, offsets, values, indices);
                 });
             }
         }
     }
+}
+
+/// How many lines are a strip, of which these are the parts.
+fn strip_height<W: Bits>(lines: usize, parts: &[(usize, Part<'_, W>)]) -> usize {
+    let entries: usize = parts
+        .iter()
+        .map(|(_, part)| match part {
+            Part::Dense(values) => values.len(),
+            Part::Entries(indices, _) => indices.len(),
+        })
+        .sum();
+    let place_bytes = size_of::<usize>();
+    let line_bytes = entries / lines.max(1) * (size_of::<i32>() + size_of::<W>()) + place_bytes;
+    (STRIP_BYTES / line_bytes).clamp(STRIP_LINES.0, STRIP_LINES.1)
 }
 
 /// Does `work` for each part: on several threads, where there is a context for them.
@@ -155,19 +172,17 @@ fn count<W: Bits>(
 /// Fills a strip, of which these are the entries.
 fn fill<W: Bits, I: Int>(
     lines: &Range<usize>,
-    strip: usize,
+    strip: &Range<usize>,
     parts: &[(usize, Part<'_, W>)],
     offsets: &[usize],
     values: &mut [W],
     indices: &mut [I],
 ) {
-    let start = strip * STRIP_LINES;
-    let own = start..lines.len().min(start + STRIP_LINES);
+    let own = strip.start - lines.start..strip.end - lines.start;
     let zero = W::default();
     let begin = offsets[own.start];
-    let strip = lines.start + own.start..lines.start + own.end;
     if values.len() == own.len() * parts.len() {
-        return fill_full(own, parts, values, indices, (lines, &strip));
+        return fill_full(own, parts, values, indices, (lines, strip));
     }
     let mut next: Vec<usize> = offsets[own.clone()].iter().map(|offset| offset - begin).collect();
     for &(position, part) in parts {
@@ -182,7 +197,7 @@ fn fill<W: Bits, I: Int>(
                 }
             }
             Part::Entries(at, column) => {
-                for k in within(at, lines, &strip) {
+                for k in within(at, lines, strip) {
                     if column[k] != zero {
                         let next = &mut next[at.at(k) - strip.start];
                         values[*next] = column[k];

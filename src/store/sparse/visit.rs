@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::Engine;
 use super::ints::{Int, Ints, with_indices};
 use super::window::{Block, Reader};
-use crate::array::{Bits, Compression};
+use crate::array::{Bits, Compression, Element};
 use crate::error::Result;
-use crate::store::{Context, Indices};
+use crate::store::{Compressed, Context, Indices, Tile, Values};
 use crate::sys::Advice;
 
 /// Lines of the file that are turned at a time: their entries stay in the cache.
@@ -15,6 +15,12 @@ const STRIP_LINES: usize = 256;
 
 /// Bytes below which a block is not worth another thread's wake-up.
 const PARALLEL_BYTES: usize = 1 << 20;
+
+/// Entries below which a file is not worth another thread's wake-up.
+const PARALLEL_ENTRIES: u64 = 1 << 16;
+
+/// Parts of a concurrent visit: enough that no thread waits long for the last one.
+const PARTS_PER_THREAD: usize = 8;
 
 /// Where at least one cell in so many is an entry, it pays to look at every cell.
 const DENSE_SHARE: usize = 4;
@@ -28,6 +34,23 @@ pub(super) struct Shown<'a, W> {
     pub offsets: &'a [usize],
     pub indices: Indices<'a>,
     pub values: &'a [W],
+}
+
+impl<'a, W: Bits> Shown<'a, W> {
+    /// As a tile of the elements whose bits these are.
+    pub(super) fn tile<T: Element<Bits = W>>(self) -> Tile<'a, T> {
+        let Shown { compression, lines, positions, offsets, indices, values } = self;
+        let (rows, cols) = match compression {
+            Compression::Csr => (lines, positions),
+            Compression::Csc => (positions, lines),
+        };
+        let data = bytemuck::cast_slice(values);
+        Tile {
+            rows,
+            cols,
+            values: Values::Sparse(Compressed { compression, offsets, indices, data }),
+        }
+    }
 }
 
 /// Who is shown lines.
@@ -47,9 +70,69 @@ impl<W: Bits> Engine<W> {
     /// Shows all lines as they lie.
     pub(super) fn visit_along(&self, show: &mut ShowLines<'_, W>, context: &Context) -> Result<()> {
         self.base.advise(Advice::Sequential);
+        let shown = self.show_along(0..self.facts.lines(), show, context);
+        self.base.advise(Advice::Normal);
+        shown
+    }
+
+    /// Shows all lines as they lie, some of them on each thread. Where the page cache does not hold the file, the disk is
+    /// what counts, and it is read from front to back.
+    pub(super) fn visit_concurrently(
+        &self,
+        show: &(dyn Fn(Shown<'_, W>) -> Result<()> + Sync),
+        context: &Context,
+    ) -> Result<()> {
+        self.base.ready(context)?;
+        let threads = context.threads();
+        let is_small = self.base.entries() < PARALLEL_ENTRIES;
+        if threads == 1 || is_small || !context.budget().is_cached(self.base.used_bytes()) {
+            return self.visit_along(&mut |shown| show(shown), context);
+        }
+        let mut parts = Vec::new();
+        for lines in self.shares(PARTS_PER_THREAD * threads)? {
+            parts.push((lines, Ok(())));
+        }
+        context.for_each(parts.iter_mut().collect(), |_, (lines, done)| {
+            let own = context.share(1, threads as u64).with_threads(1);
+            *done = self.show_along(lines.clone(), &mut |shown| show(shown), &own);
+        });
+        parts.into_iter().try_for_each(|(_, done)| done)
+    }
+
+    /// All lines in so many shares, which have about as many entries each.
+    pub(super) fn shares(&self, count: usize) -> Result<Vec<Range<usize>>> {
+        let lines = self.facts.lines();
+        let mut ends = Vec::new();
+        let mut begin = |line: usize| -> Result<u64> {
+            self.base.ends(line..line + 1, &mut ends)?;
+            Ok(ends[0])
+        };
+        let mut shares: Vec<Range<usize>> = Vec::with_capacity(count);
+        let mut start = 0;
+        for k in 1..=count {
+            let wanted = self.base.entries() / count as u64 * k as u64;
+            let (mut low, mut high) = (start, lines);
+            while low < high && k < count {
+                let middle = low.midpoint(high);
+                if begin(middle)? < wanted { low = middle + 1 } else { high = middle }
+            }
+            if high > start {
+                shares.push(start..high);
+            }
+            start = high;
+        }
+        Ok(shares)
+    }
+
+    /// Shows `lines` as they lie.
+    fn show_along(
+        &self,
+        lines: Range<usize>,
+        show: &mut ShowLines<'_, W>,
+        context: &Context,
+    ) -> Result<()> {
         let mut shifted = Ints::new(self.facts.length());
-        let all = 0..self.facts.lines();
-        let shown = Reader::new(self, context)?.each(all, &mut |block| {
+        Reader::new(self, context)?.each(lines, &mut |block| {
             let indices = match block.positions.start {
                 0 => block.indices,
                 start => {
@@ -67,9 +150,7 @@ impl<W: Bits> Engine<W> {
                 values: block.values,
             })?;
             context.advance((block.values.len() * self.base.entry_bytes()) as u64)
-        });
-        self.base.advise(Advice::Normal);
-        shown
+        })
     }
 
     /// Entries of the other axis' lines that a visit holds at once, and how many of these lines it counts at

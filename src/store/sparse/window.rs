@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Engine;
 use super::base::{Buffers, values, window_bytes};
-use super::ints::{Ints, in_range, with_indices};
+use super::ints::{Ints, Order, in_range, order, with_indices};
 use super::runs::{Line, Patches};
 use crate::array::{Bits, DType};
 use crate::error::{Error, ErrorKind, Result};
@@ -137,11 +137,12 @@ impl<'e, W: Bits> Reader<'e, W> {
         self.offsets.clear();
         self.offsets.extend(ends.iter().map(|end| (end - ends[0]) as usize));
         let (offsets, merged, engine) = (&self.offsets, &mut self.merged, self.engine);
+        let context = &self.context;
         base.with_entries(ends[0]..ends[count], &mut self.buffers, &mut |indices, bytes| {
             let values: &[W] = values(bytes);
             let block =
                 Block { lines: lines.clone(), positions: 0..length, offsets, indices, values };
-            let is_sorted = engine.check(&block)?;
+            let is_sorted = engine.check(&block, context)?;
             if is_sorted && patches.is_empty() {
                 return show(&block);
             }
@@ -308,27 +309,26 @@ impl<W: Bits> Engine<W> {
     ///
     /// # Errors
     /// Where a position is out of range or a value is none of its type.
-    fn check(&self, block: &Block<'_, W>) -> Result<bool> {
+    fn check(&self, block: &Block<'_, W>, context: &Context) -> Result<bool> {
         let length = self.facts.length();
-        let lines = block.offsets.len() - 1;
-        let line_rises = |k: usize| {
-            block.indices.part(block.offsets[k]..block.offsets[k + 1]).rises_below(length)
-        };
         self.check_values(block)?;
-        let sorted = if block.values.len() < PARALLEL_ENTRIES || self.context.threads() == 1 {
-            (0..lines).all(line_rises)
-        } else {
-            let step = lines.div_ceil(4 * self.context.threads());
-            let mut sorted = vec![false; lines.div_ceil(step)];
-            self.context.for_each(sorted.iter_mut().collect(), |part, sorted| {
-                *sorted = (part * step..lines.min((part + 1) * step)).all(line_rises);
-            });
-            sorted.into_iter().all(|sorted| sorted)
+        let of_lines = |lines: Range<usize>| {
+            let offsets = &block.offsets[lines.start..=lines.end];
+            with_indices!(block.indices, list => order(list, offsets, length))
         };
-        if sorted || in_range(block.indices, length) {
-            return Ok(sorted);
-        }
-        Err(self.out_of_range())
+        let lines = block.offsets.len() - 1;
+        let found = if block.values.len() < PARALLEL_ENTRIES || context.threads() == 1 {
+            of_lines(0..lines)
+        } else {
+            let step = lines.div_ceil(2 * context.threads());
+            let mut found = vec![Order { in_range: true, rises: true }; lines.div_ceil(step)];
+            context.for_each(found.iter_mut().collect(), |part, found| {
+                *found = of_lines(part * step..lines.min((part + 1) * step));
+            });
+            let all = |is: fn(&Order) -> bool| found.iter().all(is);
+            Order { in_range: all(|part| part.in_range), rises: all(|part| part.rises) }
+        };
+        if found.in_range { Ok(found.rises) } else { Err(self.out_of_range()) }
     }
 
     fn check_values(&self, block: &Block<'_, W>) -> Result<()> {

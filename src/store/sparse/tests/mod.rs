@@ -9,6 +9,7 @@ mod files;
 mod fills;
 mod lines;
 mod overlay;
+mod scattered;
 mod views;
 
 use std::io::{Cursor, Write};
