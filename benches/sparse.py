@@ -35,6 +35,9 @@ BLOCK = 50
 # SciPy's loop over the columns of a CSR takes so long that every so many columns stand for all.
 EVERY = 50
 SEED = 7
+# 160 million entries, 1.28 GB: ten times the limit.
+BIG, LIMIT, BUDGET = "1000000x16000", 128 << 20, 64 << 20
+MANY = "2200x1000000"
 
 
 class Ours:
@@ -310,6 +313,159 @@ class Bench:
         self.take_turns("market", ours, {"mmread": rival, "mmread-tocsr": compressed})
 
 
+    # -- larger than memory
+
+    def limited(self):
+        """Every operation on a file eight times as large as the memory limit, evicted before each."""
+        big, turned = self.folder / "big.csc.npz", self.folder / "big.csr.npz"
+        if not big.exists():
+            run("create", big, "--shape", BIG, "--density", DENSITY, "--fill", "uniform", "--layout", "csc")
+        out, small = self.folder / "out.npz", self.folder / "small.npy"
+        column = self.folder / "column.npy"
+        run("extract", big, "--columns", "5", "--out", column, "--force")
+        probed = subprocess.run([PROGRAM, "probe", self.folder, "--json"], check=True, capture_output=True, text=True)
+        rows = {"bytes": big.stat().st_size, "probe": json.loads(probed.stdout)["limits"]}
+        rows["read"] = [cold_read(big) for _ in range(3)]
+        commands = {
+            "convert to csr": ["convert", big, turned, "--layout", "csr", "--force"],
+            "convert csr to csc": ["convert", turned, out, "--layout", "csc", "--force"],
+            "convert to coo": ["convert", big, out, "--layout", "coo", "--force"],
+            "convert coo to csr": ["convert", self.folder / "coo.npz", out, "--layout", "csr", "--force"],
+            "digest": ["digest", big],
+            "digest of csr": ["digest", turned],
+            "check": ["check", big],
+            "info": ["info", big],
+            "a column": ["extract", big, "--columns", "5", "--out", small, "--force"],
+            "a column of csr": ["extract", turned, "--columns", "5", "--out", small, "--force"],
+            "a row": ["extract", big, "--rows", "5", "--out", small, "--force"],
+            "a block": ["extract", big, "--rows", "::100", "--columns", "::100", "--out", small, "--force"],
+            "set a column": ["assign", big, "--columns", "5", "--from", column],
+            "append a column": ["append", self.folder / "grown.npz", "--from", column],
+        }
+        for work, command in commands.items():
+            if work == "convert coo to csr":
+                out.rename(self.folder / "coo.npz")
+            if work == "append a column":
+                subprocess.run(["cp", big, self.folder / "grown.npz"], check=True)
+            for word in command:
+                if isinstance(word, Path) and word.exists():
+                    evict(word)
+            with MemoryLimit(LIMIT) as group:
+                rows[work] = group.measure([PROGRAM, *map(str, command), "--memory", str(BUDGET), "--quiet"])
+            print(work, rows[work], flush=True)
+        for word in ["multiply", "transposed", "multiply", "transposed", "multiply", "transposed"]:
+            evict(big)
+            with MemoryLimit(LIMIT) as group:
+                rows.setdefault(word, []).append(group.operation([
+                    ("open", "a", big, "positioned", BUDGET, os.cpu_count()), (word, "a")
+                ]))
+            print(word, rows[word][-1], flush=True)
+        self.found["limited"] = rows
+        for name in ["coo.npz", "out.npz", "grown.npz", "big.csr.npz", "small.npy", "column.npy"]:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def many_entries(self):
+        """More entries than 32 bits can count: written, opened, read, checked."""
+        path = self.folder / "many.csr.npz"
+        rows = {}
+
+        def step(name, *arguments):
+            seconds, done = timed(lambda: subprocess.run(
+                [PROGRAM, *map(str, arguments)], check=True, capture_output=True, text=True))
+            rows[name] = seconds
+            print(name, round(seconds, 1), flush=True)
+            return done.stdout
+
+        step("create", "create", path, "--shape", MANY, "--dtype", "u8", "--fill", "uniform", "--layout", "csr", "--seed", 3, "--force")
+        info = json.loads(step("info", "info", path, "--json"))
+        rows["entries"], rows["bytes"] = info["nnz"], info["bytes_on_disk"]
+        assert info["nnz"] > 2**31 - 1
+        dense = self.folder / "many.npy"
+        step("create dense", "create", dense, "--shape", MANY, "--dtype", "u8", "--fill", "uniform", "--seed", 3, "--force")
+        for name, pick in [("last row", ["--rows", "-1"]), ("last column", ["--columns", "-1"])]:
+            both = [self.folder / "one.npy", self.folder / "other.npy"]
+            for file, out in zip([path, dense], both):
+                step(f"{name} of {file.suffix}", "extract", file, *pick, "--out", out, "--force")
+            assert np.array_equal(*map(np.load, both)), name
+        step("verify", "verify", path, dense)
+        self.found["many"] = rows
+        for name in ["many.csr.npz", "many.npy", "one.npy", "other.npy"]:
+            (self.folder / name).unlink()
+
+
+class MemoryLimit:
+    """A memory control group (version 1) of so many bytes, page cache included."""
+
+    ROOT = Path("/sys/fs/cgroup/memory")
+
+    def __init__(self, limit):
+        self.folder = self.ROOT / f"arraystore-sparse-{os.getpid()}"
+        self.limit = limit
+
+    def __enter__(self):
+        self.folder.mkdir()
+        (self.folder / "memory.limit_in_bytes").write_text(str(self.limit))
+        return self
+
+    def __exit__(self, *_):
+        for _ in range(100):
+            try:
+                return self.folder.rmdir()
+            except OSError:
+                time.sleep(0.05)
+
+    def start(self, command, **options):
+        enter = lambda: (self.folder / "cgroup.procs").write_text(str(os.getpid()))
+        return subprocess.Popen(command, preexec_fn=enter, **options)
+
+    def measure(self, command):
+        """Seconds, and the largest anonymous memory that was seen."""
+        start = time.perf_counter()
+        process = self.start(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        most = watch(process, lambda: process.poll() is not None)
+        seconds = time.perf_counter() - start
+        if process.returncode != 0:
+            raise RuntimeError(f"{command}: {process.stderr.read()}")
+        return {"seconds": seconds, "anonymous": most}
+
+    def operation(self, lines):
+        """What the last of these operations takes, in a process of its own."""
+        process = self.start([OPERATIONS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process.stdin.write("".join(" ".join(map(str, line)) + "\n" for line in lines))
+        process.stdin.close()
+        most = watch(process, lambda: process.poll() is not None)
+        reply = json.loads(process.stdout.read().splitlines()[-1])
+        if "error" in reply:
+            raise RuntimeError(reply["error"])
+        return {"seconds": reply["seconds"], "anonymous": most}
+
+
+def watch(process, is_over):
+    """The largest anonymous memory of a process, looked at every few milliseconds."""
+    most = 0
+    while not is_over():
+        try:
+            text = Path(f"/proc/{process.pid}/status").read_text()
+            most = max([most] + [int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("RssAnon")])
+        except OSError:
+            pass
+        time.sleep(0.004)
+    return most
+
+
+def cold_read(path):
+    """Seconds to read a file from front to back that is not cached."""
+    evict(path)
+    buffer = bytearray(1 << 20)
+
+    def work():
+        with open(path, "rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+    return timed(work)[0]
+
+
 def blocks(matrix):
     """Every column dense, a block at a time: the same cells as ours are summed."""
 
@@ -332,6 +488,104 @@ def chosen_rows():
     return np.array(rows)
 
 
+# ---------------------------------------------------------------- the table
+
+
+def milliseconds(value):
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+
+
+def table(found):
+    """(work, bound, what was found) as Markdown."""
+
+    def ours(name):
+        return statistics.median(found[name]["ours"])
+
+    def ratio(name, rival):
+        pairs = zip(found[name][rival], found[name]["ours"])
+        return statistics.median(slow / fast for slow, fast in pairs)
+
+    def against(*parts):
+        return "; ".join(
+            f"{label}{milliseconds(ours(name))}, {rival} {ratio(name, rival):.2f}×" for label, name, rival in parts
+        )
+
+    cores = os.cpu_count()
+    rows = []
+
+    def row(work, bound, make):
+        try:
+            rows.append((work, bound, make()))
+        except KeyError as missing:
+            rows.append((work, bound, f"not measured ({missing.args[0]})"))
+
+    row("open a file and read one column (csc), cold", "≥ 25× load_npz, ≥ 4× expert", lambda: against(
+        ("", "cold-column", "load_npz"), ("", "cold-column", "expert")))
+    row("the same: bytes from the device", "≤ indptr + the column + 64 pages", lambda:
+        f"{found['cold-column-bytes']:.0f} of {found['cold-column-allowed']}")
+    row("one column, dense, warm", "≥ 5×", lambda: against(
+        ("csc ", "column-csc", "scipy"), ("csr ", "column-csr", "scipy")))
+    row("every column in turn, dense, warm: csc", "≥ 2× expert's blocks", lambda: against(
+        ("", "every-column-csc", "expert")))
+    row("every column in turn, dense, warm: csr", "≥ 20× SciPy's loop, ≥ 1.5× tocsc() and blocks", lambda: against(
+        ("", "every-column-csr", "loop"), ("", "every-column-csr", "tocsc")))
+    row("2000 random rows, dense", "csr ≥ 1.5×, csc ≥ 3×", lambda: against(
+        ("csr ", "rows-csr", "scipy"), ("csc ", "rows-csc", "scipy")))
+
+    def products(threads):
+        return against(*((f"{name} ", f"{word}-{layout}-{threads}", "scipy") for name, word, layout in [
+            ("A·x csr", "multiply", "csr"), ("csc", "multiply", "csc"),
+            ("Aᵀ·x csr", "transposed", "csr"), ("csc", "transposed", "csc")]))
+
+    def bandwidth():
+        limit = found["probe"]["limits"]["memory_read_bytes_per_second"]
+        bytes_read = ROWS * COLS * DENSITY * 8
+        return "; ".join(
+            f"{layout} {bytes_read / ours(f'multiply-{layout}-{cores}') / limit:.2f}" for layout in ["csr", "csc"])
+
+    row("A·x, Aᵀ·x, all cores", "share of memory bandwidth ≥ 0.8", lambda: bandwidth() + "; " + products(cores))
+    row("the same, one thread", "≥ 1× SciPy", lambda: products(1))
+    row("csc → csr in memory", "≥ 2× tocsr, one thread ≥ 1×", lambda: against(
+        ("", f"turn-{cores}", "scipy"), ("one thread ", "turn-1", "scipy")))
+    row("filling by columns, durable", "≥ 1.5× SciPy + save_npz", lambda: against(
+        ("csc ", "fill-csc", "scipy"), ("csr ", "fill-csr", "scipy")))
+    row("Matrix Market read into CSR", "≥ 1× mmread (into COO)", lambda: against(
+        ("", "market", "mmread"), ("", "market", "mmread-tocsr")))
+    limited = found.get("limited", {})
+
+    def streamed():
+        read = statistics.median(limited["read"])
+        return "; ".join(
+            f"{name} {milliseconds(seconds)}, {read / seconds:.2f}× of {milliseconds(read)}"
+            for name, seconds in [(word, statistics.median(one["seconds"] for one in limited[word]))
+                                  for word in ["multiply", "transposed"]])
+
+    row("A·x, Aᵀ·x on 1.28 GB within 128 MiB, cold", "≥ 0.9× a cold sequential read", streamed)
+
+    def turned():
+        probe, size = limited["probe"], limited["bytes"]
+        cost = size / probe["cold_read_bytes_per_second"] + size / probe["write_sync_bytes_per_second"]
+        seconds = limited["convert to csr"]["seconds"]
+        return f"{milliseconds(seconds)}, {seconds / cost:.1f}× of {milliseconds(cost)}"
+
+    row("csc → csr of these 1.28 GB within 128 MiB", "≤ 4× what probe says its bytes cost", turned)
+    operations = [(name, value) for name, value in limited.items() if isinstance(value, dict) and "anonymous" in value]
+
+    def completed():
+        if not operations:
+            raise KeyError("limited")
+        most = max(value["anonymous"] for _, value in operations)
+        return f"{len(operations)} operations, at most {most >> 20} MiB of {(BUDGET >> 20) + 16}"
+
+    row("every operation on these 1.28 GB within 128 MiB", "completes; own memory ≤ budget (64 MiB) + 16 MiB", completed)
+    lines = ["| work, 1000000×1000 f32 at 1 % unless said | bound | found |", "|---|---|---|"]
+    lines += [f"| {work} | {bound} | {what} |" for work, bound, what in rows]
+    lines += ["", "| operation on 1.28 GB within 128 MiB, evicted before | seconds | own memory, MiB |", "|---|--:|--:|"]
+    lines += [f"| {name} | {value['seconds']:.2f} | {value['anonymous'] / (1 << 20):.1f} |" for name, value in operations]
+    machine = found.get("machine", "")
+    return f"# Sparse bounds\n\nMade by `python3 benches/sparse.py`. {machine}\n\n" + "\n".join(lines) + "\n"
+
+
 def sync(path):
     for name in (path, path.parent):
         descriptor = os.open(name, os.O_RDONLY)
@@ -341,8 +595,10 @@ def sync(path):
 
 MEASURED = [
     "cold_column", "column_csc", "column_csr", "every_column_csc", "every_column_csr", "rows_csr", "rows_csc", "products",
-    "turn", "fill", "market",
+    "turn", "fill", "market", "limited",
 ]
+# Not among them: 20 GB and some minutes.
+LARGE = ["many_entries"]
 
 
 def main():
@@ -358,9 +614,15 @@ def main():
     names = [name for name in arguments.only.split(",") if name != "none"]
     if names:
         bench = Bench(arguments.data_dir, arguments.rounds, found)
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
+        found["machine"] = (
+            f"Commit {commit.strip()}, SciPy {scipy.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, "
+            f"{os.cpu_count()} cores; medians of the rounds' ratios, {arguments.rounds} rounds."
+        )
         for name in names:
             getattr(bench, name)()
             results.write_text(json.dumps(found, indent=1) + "\n")
+    (arguments.out / "table.md").write_text(table(found))
 
 
 if __name__ == "__main__":

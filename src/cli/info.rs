@@ -30,7 +30,9 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     };
     let is_sparse = layout.is_some();
     let cells = spec.shape.rows as f64 * spec.shape.cols as f64;
-    let density = (is_sparse && cells > 0.0).then(|| stats.stored as f64 / cells);
+    // Of another format it is known what it states, not what that comes to.
+    let is_counted = is_sparse && stats.read_from.is_none();
+    let density = (is_counted && cells > 0.0).then(|| stats.stored as f64 / cells);
     let in_place = store.capabilities().mapped;
     let mut out = io::stdout().lock();
     if args.json {
@@ -44,7 +46,8 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
             "order": order,
             "layout": layout,
             "read_from": stats.read_from,
-            "nnz": is_sparse.then_some(stats.stored),
+            "nnz": is_counted.then_some(stats.stored),
+            "stated": (is_sparse && !is_counted).then_some(stats.stored),
             "density": density,
             "bytes_on_disk": stats.bytes_on_disk,
             "ignored_bytes": stats.ignored_bytes,
@@ -74,7 +77,8 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
             Some(format) => writeln!(out, "layout   {format}, read as {layout}")?,
             None => writeln!(out, "layout   {layout}")?,
         }
-        writeln!(out, "nnz      {}", stats.stored)?;
+        let word = if is_counted { "nnz   " } else { "states" };
+        writeln!(out, "{word}   {}", stats.stored)?;
         if let Some(density) = density {
             writeln!(out, "density  {density:.6}")?;
         }

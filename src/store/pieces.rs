@@ -133,11 +133,11 @@ impl<T: Element> Tile<'_, T> {
         zeros: StoredZeros,
         show: &mut dyn FnMut(Tile<'_, T>) -> Result<()>,
     ) -> Result<()> {
-        let has_zeros = match &self.values {
+        let has_zeros = |values: &Values<'_, T>| match values {
             Values::Sparse(block) => block.data.iter().any(Element::is_zero_bits),
             Values::Dense(_) => false,
         };
-        if zeros == StoredZeros::Kept || !has_zeros {
+        if zeros == StoredZeros::Kept || !has_zeros(&self.values) {
             return show(self);
         }
         self.for_each_sparse(PIECE_ENTRIES, &mut |rows, cols, block| {

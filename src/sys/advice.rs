@@ -10,19 +10,16 @@ use super::{bounds, cache};
 /// Ranges closer than this are asked for as one: they share a page or are neighbours.
 const GAP_BYTES: u64 = 4096;
 
-/// Ranges at which it pays to ask first whether all that lies between them is there: one call, where each of them is one.
-const ASKED_RANGES: usize = 64;
+/// Where some of many ranges are cached, all are taken to be: asking for each would cost more than it saves.
+const ASKED_RANGES: usize = 32;
 
 /// Asks for each of `ranges` ahead of use.
 pub(super) fn read_ahead_each(file: &File, ranges: &[Range<u64>]) {
-    let ranges = bounds::join(ranges, GAP_BYTES);
-    if let [first, .., last] = &ranges[..]
-        && ranges.len() >= ASKED_RANGES
-        && cache::is_cached(file, &(first.start..last.end))
-    {
+    let mut asked = ranges.iter().step_by(ranges.len().div_ceil(ASKED_RANGES).max(1));
+    if ranges.len() > 2 * ASKED_RANGES && asked.all(|range| cache::is_cached(file, range)) {
         return;
     }
-    ranges.into_iter().for_each(|range| read_ahead(file, range));
+    bounds::join(ranges, GAP_BYTES).into_iter().for_each(|range| read_ahead(file, range));
 }
 
 #[cfg(target_os = "linux")]

@@ -92,7 +92,7 @@ fn info_says_what_a_file_holds() {
             "path": "a.npy", "format": "npy", "backend": "memmap", "shape": [1000, 10],
             "file_shape": null, "dtype": "i16", "order": "f", "layout": null, "nnz": null,
             "density": null, "bytes_on_disk": 20128, "ignored_bytes": 0, "in_place": true,
-            "read_from": null,
+            "read_from": null, "stated": null,
         })
     );
     place.does("create raw --shape 1000x10 --dtype i16");

@@ -67,7 +67,7 @@ fn info_tells_layout_entries_and_density() {
             "path": "a.npz", "format": "npz", "backend": "sparse-csc", "shape": [100, 20],
             "file_shape": null, "dtype": "f64", "order": null, "layout": "csc", "nnz": nnz,
             "density": nnz as f64 / 2000.0, "bytes_on_disk": bytes, "ignored_bytes": 0, "in_place": true,
-            "read_from": null,
+            "read_from": null, "stated": null,
         })
     );
     let text = place.does("info a.npz");

@@ -71,7 +71,7 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Set rows × columns of a file in place, durable on return
     Assign(AssignArgs),
-    /// Append rows to a C-order file, columns to a Fortran-order one, in place, durable on return
+    /// Append rows to a C-order or csr file, columns to a Fortran-order or csc one, durable on return
     Append(AppendArgs),
     /// Turn a file into another order, layout, dtype or format, out of core
     Convert(ConvertArgs),
@@ -358,10 +358,9 @@ pub(super) struct AssignArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct AppendArgs {
-    /// The file: .npy, or without a header, whose shape is then the new one
+    /// The file: .npy, .npz (csr, csc), or without a header, whose shape is then the new one
     pub file: PathBuf,
-    /// What to append: a .npy or .npz file of the same dtype, with as many columns (of a Fortran-order
-    /// file: rows)
+    /// What to append: a file of the same dtype, with as many columns (to a Fortran-order or csc file: rows)
     #[arg(long, value_name = "VALUES")]
     pub from: PathBuf,
     #[command(flatten)]

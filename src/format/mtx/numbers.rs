@@ -134,12 +134,11 @@ fn any_real(text: &[u8]) -> Result<(f64, &[u8]), Misfit> {
 
 /// A number of which Fortran wrote the exponent, whose letter is at `letter`.
 fn with_fortran_exponent(text: &[u8], letter: usize) -> Result<(f64, &[u8]), Misfit> {
-    // No exponent that a number can have is longer.
-    let mut copy = [0; 64];
-    let end = text.len().min(copy.len());
-    copy[..end].copy_from_slice(&text[..end]);
-    *copy.get_mut(letter).ok_or(Misfit::NoNumber)? = b'e';
-    match fast_float2::parse_partial::<f64, _>(&copy[..end]) {
+    /// No exponent that a number can have is longer.
+    const EXPONENT_BYTES: usize = 32;
+    let mut copy = text[..text.len().min(letter + EXPONENT_BYTES)].to_vec();
+    copy[letter] = b'e';
+    match fast_float2::parse_partial::<f64, _>(&copy) {
         Ok((value, used)) if used > letter => Ok((value, &text[used..])),
         _ => Err(Misfit::NoNumber),
     }

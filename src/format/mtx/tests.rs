@@ -172,6 +172,16 @@ fn what_is_written_is_read_back() {
     assert_eq!(text, "%%MatrixMarket matrix coordinate real general\n3 2 5\n");
 }
 
+#[test]
+fn fortran_exponents_follow_any_number_of_digits() {
+    for (text, value) in [("1.5D2 ", 150.0), ("1d-3\n", 1e-3)] {
+        assert_eq!(f64::read(text.as_bytes()).unwrap().0, value);
+    }
+    let long = format!("1.{}D+02\n", "25".repeat(60));
+    let (value, rest) = f64::read(long.as_bytes()).unwrap();
+    assert_eq!((value, rest), (125.252_525_252_525_25, &b"\n"[..]));
+}
+
 proptest! {
     /// As the standard library reads them, to the last bit.
     #[test]

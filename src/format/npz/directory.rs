@@ -81,6 +81,16 @@ impl Directory {
         Ok(None)
     }
 
+    /// Every member, also those that mean nothing here.
+    pub(super) fn members(&self) -> Result<Vec<Entry>> {
+        let entry_of = |(index, &offset): (usize, &u64)| {
+            let entry = self.metadata.entry(index).map_err(archive_error)?;
+            let name = printable(entry.name_raw());
+            self.check(&name, index, offset, &entry).map_err(Error::from)
+        };
+        self.offsets.iter().enumerate().map(entry_of).collect()
+    }
+
     fn check(
         &self,
         name: &str,

@@ -4,7 +4,7 @@
 use std::io::{Read, Seek};
 
 use super::directory::Directory;
-use super::error::NpzError;
+use super::error::{NpzError, member_error};
 use super::small::Small;
 use super::{Member, Part};
 use crate::array::{Compression, DType, Order, Shape};
@@ -95,6 +95,32 @@ pub struct DiaLayout {
     pub data: Member,
     /// Values of a diagonal: columns beyond these have none.
     pub length: usize,
+}
+
+/// Reads every byte of every member of the archive behind `reader`, those that mean nothing here too, for their checksums.
+/// `advance` is told how many bytes were read, and may end it.
+///
+/// # Errors
+/// [`crate::ErrorKind::Malformed`] where a member is damaged; otherwise as [`read_contents`].
+pub fn check_members<R: Read + Seek>(
+    mut reader: R,
+    advance: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<()> {
+    /// Bytes that are read at a time.
+    const CHUNK_BYTES: usize = 256 << 10;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    for entry in Directory::read(&mut reader)?.members()? {
+        let mut member = entry.open(&mut reader)?;
+        loop {
+            let count =
+                member.read(&mut chunk).map_err(|error| member_error(&entry.name, error))?;
+            if count == 0 {
+                break;
+            }
+            advance(count as u64)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads what the sparse npz file behind `reader` holds. Reads headers and the few bytes of `format`, `shape`

@@ -32,7 +32,9 @@ mod plan;
 mod records;
 mod small;
 
-pub use layout::{BsrLayout, CooLayout, DiaLayout, NpzContents, NpzLayout, read_contents};
+pub use layout::{
+    BsrLayout, CooLayout, DiaLayout, NpzContents, NpzLayout, check_members, read_contents,
+};
 pub use member::{Member, MemberReader, Placement};
 pub use plan::{NpzForm, NpzPlan};
 

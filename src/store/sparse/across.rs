@@ -48,6 +48,11 @@ impl Across {
         Ok(!self.spill.covers(index) && self.spill.list_bytes() <= most)
     }
 
+    /// Whether line `index` waits, or was put aside.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.spill.covers(index) || self.stage.as_ref().is_some_and(|stage| stage.holds(index))
+    }
+
     /// Where the line waits that was said to be taken.
     pub(super) fn stage(&mut self) -> &mut Stage {
         self.stage.as_mut().expect("there is one whenever nothing is being put aside")

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use super::places::{File, Import, Place, Places, Source};
 use crate::array::{Compression, DType, IndexWidth, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::npz::{NpzLayout, NpzPlan, Part};
+use crate::format::npz::{NpzLayout, NpzPlan, Part, check_members};
 use crate::store::reader::DeviceReader;
 use crate::store::{Context, Indices};
 use crate::sys::{Device, DeviceKind, Medium};
@@ -103,23 +103,13 @@ impl Base {
         places.map_or(self.stated, |places| places.entries)
     }
 
-    /// Reads the members that are used in place once from front to back: that is when their checksums are compared. Others
-    /// are when they are copied.
+    /// Reads an archive once from front to back, for the checksums of its members.
     pub(super) fn check_members(&self, context: &Context) -> Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let Source::Archive(layout) = &file.source else { return Ok(()) };
-        let mut buffer = vec![0; CHUNK_BYTES];
-        for member in layout.members().into_iter().filter(|member| member.in_place().is_some()) {
-            let mut source = DeviceReader::new(&*file.device);
-            let mut reader = member.reader(&mut source).map_err(|error| error.at(&file.near))?;
-            while reader.left_bytes() > 0 {
-                let left = usize::try_from(reader.left_bytes()).unwrap_or(usize::MAX);
-                let chunk = &mut buffer[..left.min(CHUNK_BYTES)];
-                reader.fill(chunk).map_err(|error| error.at(&file.near))?;
-                context.advance(0)?;
-            }
-        }
-        Ok(())
+        let Some(file) = self.file.as_ref().filter(|file| file.source.is_archive()) else {
+            return Ok(());
+        };
+        check_members(DeviceReader::new(&*file.device), &mut |_| context.advance(0))
+            .map_err(|error| error.at(&file.near))
     }
 
     /// The name of the other format that the file is in.

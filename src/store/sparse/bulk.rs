@@ -155,8 +155,12 @@ impl<'a, W: Bits> Bulk<'a, W> {
         indices: Indices<'_>,
         values: &[W],
     ) -> Result<()> {
+        let covers_nothing = self.engine.base.entries() == 0 && self.engine.overlay.is_empty();
         for (index, ends) in (first..).zip(offsets.windows(2)) {
             let range = ends[0]..ends[1];
+            if range.is_empty() && covers_nothing && !self.is_waiting(index) {
+                continue;
+            }
             put_entries(self.across(index)?, index, indices.part(range.clone()), &values[range])?;
         }
         Ok(())
@@ -231,6 +235,15 @@ impl<'a, W: Bits> Bulk<'a, W> {
         }
         let Way::OutOfOrder(stage) = &mut self.way else { unreachable!("it was just begun") };
         Ok(stage)
+    }
+
+    /// Whether line `index` of the other axis may have come already.
+    fn is_waiting(&self, index: usize) -> bool {
+        match &self.way {
+            Way::Nothing => false,
+            Way::Across(across) => across.has(index),
+            Way::Straight(_) | Way::OutOfOrder(_) => true,
+        }
     }
 
     /// The stage in which line `index` of the other axis waits to be turned.

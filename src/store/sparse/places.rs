@@ -39,6 +39,17 @@ pub(super) enum Source {
     Foreign(Import),
 }
 
+impl Source {
+    /// Whether the file is an archive that somebody wrote.
+    pub(super) fn is_archive(&self) -> bool {
+        match self {
+            Self::Made => false,
+            Self::Archive(_) => true,
+            Self::Foreign(import) => import.foreign.is_archive(),
+        }
+    }
+}
+
 /// How another format becomes the three arrays.
 #[derive(Debug)]
 pub(super) struct Import {

@@ -19,7 +19,7 @@ use crate::store::{Context, Indices};
 pub(super) const MOST_POSITIONS: usize = 16;
 
 /// Indices that are compared before it is asked whether any was meant.
-const GROUP: usize = 64;
+const GROUP: usize = 128;
 
 /// Entries below which a search is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: u64 = 1 << 17;
@@ -224,21 +224,23 @@ fn search_run<I: Int>(
 ) -> bool {
     // A file's indices may be narrower than its shape: then none is out of range but the negative ones.
     let (low, last) = (I::saturating(run.start), I::saturating(run.end - 1));
-    let highest = I::saturating(length - 1).unsigned();
-    let (low, last) = (low.unsigned(), last.unsigned());
-    let is_meant = |index: I| (index.unsigned() >= low) & (index.unsigned() <= last);
-    let mut largest = I::of(0).unsigned();
+    let (zero, highest) = (I::of(0), I::saturating(length - 1));
+    // A run beyond what the file's width can say has no entry.
+    let can_be = low.position() == run.start;
+    let is_meant = |index: I| (index >= low) & (index <= last) & can_be;
+    let mut outside = 0u32;
     for (group, own) in (0..).step_by(GROUP).zip(indices.chunks(GROUP)) {
-        // Without a branch in each, and in numbers as wide: the compiler makes vectors of it.
-        let mut meant = 0u32;
+        // Counted without a branch, in numbers as wide as most indices: the compiler makes vectors of it.
+        let (mut meant, mut out) = (0u32, 0u32);
         for &index in own {
             meant += u32::from(is_meant(index));
-            largest = largest.max(index.unsigned());
+            out += u32::from((index < zero) | (index > highest));
         }
+        outside |= out;
         if meant > 0 {
             let meant = (group..).zip(own).filter(|&(_, &index)| is_meant(index));
             places.extend(meant.map(|(at, _)| at));
         }
     }
-    largest <= highest
+    outside == 0
 }

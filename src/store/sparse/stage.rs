@@ -21,7 +21,7 @@ const ALIGNMENT_BYTES: usize = 16;
 const PLACE_BYTES: u64 = 112;
 
 /// Lines of less than this on average are not logged: each would be read in pieces too small for a call.
-const SHORT_BYTES: u64 = 64 << 10;
+const SHORT_BYTES: u64 = 4 << 20;
 
 /// Short lines beyond this are turned: more at a time would leave the last cache.
 const TURNED_BYTES: usize = 32 << 20;

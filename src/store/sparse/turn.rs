@@ -9,8 +9,8 @@ use crate::store::{Context, Indices};
 
 /// Lines turned at a time by one thread are so many that what they become, with a place for each, stays in its cache: in
 /// each staged line they are searched for.
-const STRIP_BYTES: usize = 512 << 10;
-const STRIP_LINES: (usize, usize) = (512, 16 << 10);
+const STRIP_BYTES: usize = 1 << 20;
+const STRIP_LINES: (usize, usize) = (512, 32 << 10);
 
 /// Bytes below which a block is not worth another thread's wake-up.
 const PARALLEL_BYTES: usize = 1 << 20;
@@ -51,7 +51,7 @@ impl<W: Bits> Turned<W> {
     }
 
     /// Puts `lines` together: `parts` are those of each staged line, whose index is its position in them.
-    /// Zeros are left out.
+    /// Zeros of dense parts are left out; those among entries stay entries.
     pub(super) fn make(
         &mut self,
         lines: Range<usize>,
@@ -160,9 +160,9 @@ fn count<W: Bits>(
                     *count += usize::from(*value != zero);
                 }
             }
-            Part::Entries(indices, values) => {
+            Part::Entries(indices, _) => {
                 for k in within(*indices, lines, strip) {
-                    counts[indices.at(k) - strip.start] += usize::from(values[k] != zero);
+                    counts[indices.at(k) - strip.start] += 1;
                 }
             }
         }
@@ -198,12 +198,10 @@ fn fill<W: Bits, I: Int>(
             }
             Part::Entries(at, column) => {
                 for k in within(at, lines, strip) {
-                    if column[k] != zero {
-                        let next = &mut next[at.at(k) - strip.start];
-                        values[*next] = column[k];
-                        indices[*next] = I::of(position);
-                        *next += 1;
-                    }
+                    let next = &mut next[at.at(k) - strip.start];
+                    values[*next] = column[k];
+                    indices[*next] = I::of(position);
+                    *next += 1;
                 }
             }
         }

@@ -58,10 +58,20 @@ impl Foreign {
         }
     }
 
-    /// What it is read into: CSR, but for values that lie column by column.
+    /// Whether it is an archive, whose members have checksums.
+    pub(super) fn is_archive(&self) -> bool {
+        !matches!(self, Self::Market(_))
+    }
+
+    /// What it is read into: CSR, but for values that lie column by column, and for rows that are many more than all
+    /// else: each would be a place in the file.
     pub(super) fn compression(&self) -> Compression {
+        let shape = self.shape();
+        let is_mostly_rows =
+            shape.rows > shape.cols && shape.rows as u64 / 4 > self.stated() + 1024;
         match self {
             Self::Market(header) if header.form == mtx::Form::Array => Compression::Csc,
+            _ if is_mostly_rows => Compression::Csc,
             _ => Compression::Csr,
         }
     }

@@ -101,7 +101,13 @@ impl<'c, W: Bits> Sorter<'c, W> {
         // Half of the memory holds what comes, a quarter of that for blocks that are not full and for lists; with the
         // other half it is sorted.
         let most = (context.available_bytes() / 8 * 3 / entry).min(expected).max(2);
-        let bins = (expected / BIN_ENTRIES).clamp(1, MOST_BINS.min(most / 64).max(1));
+        // A bin should fit the cache, and the memory when it is sorted: a sorter for what did not must cut finer.
+        let threads = context.threads() as u64;
+        let sorted = 2 * entry + Self::sorting_bytes(threads);
+        let fits = (context.available_bytes() / 4 / sorted).max(1);
+        let least = if expected > fits { 2 } else { 1 };
+        let bins = expected.div_ceil(BIN_ENTRIES.min(fits));
+        let bins = bins.clamp(least, MOST_BINS.min(most / 64).max(least));
         let bin_bits = bits.saturating_sub(u64::BITS - (bins - 1).leading_zeros());
         let bins = 1usize << (bits - bin_bits);
         let block = (most as usize / (8 * bins)).clamp(1, BLOCK_ENTRIES);
@@ -206,10 +212,11 @@ impl<'c, W: Bits> Sorter<'c, W> {
             self.memory = None;
         }
         let room = self.context.available_bytes() / 8 * 7;
+        let sorting_bytes = Self::sorting_bytes(self.context.threads() as u64);
         // One group is sorted while the one before is appended.
         let fits = |all: u64, largest: u64| {
             let sorted = all.saturating_mul(2 * Self::ENTRY_BYTES);
-            sorted.saturating_add(largest.saturating_mul(self.sorting_bytes())) <= room
+            sorted.saturating_add(largest.saturating_mul(sorting_bytes)) <= room
         };
         let mut pair = [Sorted::default(), Sorted::default()];
         let mut group: Range<usize> = 0..0;
@@ -239,8 +246,8 @@ impl<'c, W: Bits> Sorter<'c, W> {
 
     /// Bytes that sorting takes for each entry of the largest bin, on every thread: twice its key and its place, and its
     /// value.
-    fn sorting_bytes(&self) -> u64 {
-        ((2 * size_of::<(u64, u32)>() + size_of::<W>()) * self.context.threads()) as u64
+    const fn sorting_bytes(threads: u64) -> u64 {
+        (2 * size_of::<(u64, u32)>() + size_of::<W>()) as u64 * threads
     }
 
     /// Sorts some bins into the first of `pair`, while what was sorted there before is appended.
@@ -254,8 +261,20 @@ impl<'c, W: Bits> Sorter<'c, W> {
         let all: u64 = bins.iter().map(|bin| bin.entries()).sum();
         let largest = bins.iter().map(|bin| bin.entries()).max().unwrap_or(0);
         let [ready, next] = &mut *pair;
-        next.make_room(all as usize, self.context)?;
-        let _memory = self.context.reserve(largest * self.sorting_bytes())?;
+        let sorting_bytes = largest * Self::sorting_bytes(self.context.threads() as u64);
+        let take = |next: &mut Sorted<W>| {
+            next.make_room(all as usize, self.context)?;
+            self.context.reserve(sorting_bytes)
+        };
+        let _memory = match take(next) {
+            Ok(memory) => memory,
+            Err(_) => {
+                // What earlier groups needed more of is given back first.
+                ready.put(emitter)?;
+                (*ready, *next) = (Sorted::default(), Sorted::default());
+                take(next)?
+            }
+        };
         let (mut made, mut put) = (Ok(()), Ok(()));
         let mut make = || made = self.sort(&bins, next);
         let mut append = || put = ready.put(emitter);
