@@ -166,14 +166,17 @@ mod tests {
     #[test]
     fn this_process_is_counted() {
         let before = ProcessCounters::of(std::process::id()).unwrap();
-        let memory = anonymous_bytes(std::process::id()).unwrap();
-        let pages = std::hint::black_box(vec![1u8; 64 << 20]);
+        // Other tests of this process may give memory back meanwhile.
+        let grows = || {
+            let memory = anonymous_bytes(std::process::id()).unwrap();
+            let _pages = std::hint::black_box(vec![1u8; 64 << 20]);
+            anonymous_bytes(std::process::id()).unwrap() > memory + (32 << 20)
+        };
+        assert!((0..20).any(|_| grows()));
         std::fs::read("/proc/self/status").unwrap();
         let counted = ProcessCounters::of(std::process::id()).unwrap().since(&before);
         assert!(counted.read_calls > 0 && counted.read_bytes > 0);
         assert!(counted.minor_faults > 0);
-        assert!(anonymous_bytes(std::process::id()).unwrap() > memory + (32 << 20));
-        drop(pages);
         assert!(ProcessCounters::of(u32::MAX).is_err());
     }
 }

@@ -21,7 +21,10 @@ const ALIGNMENT_BYTES: usize = 16;
 const PLACE_BYTES: u64 = 112;
 
 /// Lines of less than this on average are not logged: each would be read in pieces too small for a call.
-const SHORT_BYTES: u64 = 4 << 20;
+const LOGGED_BYTES: u64 = 4 << 20;
+
+/// Lines of less than this on average are short.
+const SHORT_BYTES: u64 = 64 << 10;
 
 /// Short lines beyond this are turned: more at a time would leave the last cache.
 const TURNED_BYTES: usize = 32 << 20;
@@ -109,8 +112,9 @@ impl Stage {
     /// the cache, does not hold them any more.
     pub(super) fn is_better_turned(&self) -> bool {
         let bytes = self.held_bytes as u64 + self.logged_bytes;
-        let is_time = self.log.is_some() || self.held_bytes >= TURNED_BYTES;
-        is_time && bytes < SHORT_BYTES * self.places.len() as u64
+        let lines = self.places.len() as u64;
+        let leaves_cache = self.held_bytes >= TURNED_BYTES && bytes < SHORT_BYTES * lines;
+        leaves_cache || (self.log.is_some() && bytes < LOGGED_BYTES * lines)
     }
 
     /// Whether line `index` waits.

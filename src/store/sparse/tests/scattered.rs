@@ -45,7 +45,7 @@ fn picks(length: usize) -> Vec<Axis> {
 #[test]
 fn every_selection_is_read_as_the_oracle_has_it() {
     for compression in BOTH {
-        let written = file(compression, 20_000);
+        let written = file(compression, 4_000);
         let whole = written.array();
         for (bytes, threads) in [(256 << 20, 3), (256 << 20, 1), (8 << 20, 2)] {
             let context = Context::new(Budget::new(bytes)).with_threads(threads);
@@ -77,7 +77,7 @@ fn every_selection_is_read_as_the_oracle_has_it() {
 #[test]
 fn products_and_sums_agree_on_every_number_of_threads() {
     for compression in BOTH {
-        let written = file(compression, 20_000);
+        let written = file(compression, 4_000);
         let whole = written.array();
         let (rows, cols) = whole.dim();
         let right = Array2::from_shape_fn((cols, 1), |(i, _)| (i % 5) as f32 - 2.0);
@@ -106,7 +106,7 @@ fn products_and_sums_agree_on_every_number_of_threads() {
 #[test]
 fn concurrent_visits_show_every_cell_once() {
     for compression in BOTH {
-        let written = file(compression, 20_000);
+        let written = file(compression, 4_000);
         let context = Context::new(Budget::new(64 << 20)).with_threads(4);
         let store = written.open(Mode::Read, &context).unwrap();
         let shown = std::sync::Mutex::new(Array2::from_elem(written.array().dim(), f32::NAN));
