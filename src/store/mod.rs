@@ -37,6 +37,7 @@ pub use memory::MemoryStore;
 pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};
 pub use product::Along;
+#[cfg(feature = "program")]
 pub(crate) use product::multiply_as_f64;
 pub use shuffle::BatchVisitor;
 pub use sparse::{SparseStore, SparseView};

@@ -58,6 +58,7 @@ pub(super) fn multiply<T: Arithmetic>(
 }
 
 /// A·`factor` in f64, of what `lift` makes of each element: for workloads, whose answers are the same for every type.
+#[cfg(feature = "program")]
 pub(crate) fn multiply_as_f64<T: Element>(
     store: &(impl ArrayStore<Elem = T> + ?Sized),
     factor: &[f64],
