@@ -39,7 +39,8 @@ impl Across {
         engine: &Engine<W>,
         context: &Context,
     ) -> Result<bool> {
-        let is_done = |stage: &Stage| stage.is_full() || stage.is_better_turned();
+        let block_bytes = window_bytes(context);
+        let is_done = |stage: &Stage| stage.is_full() || stage.is_better_turned(block_bytes);
         if self.stage.as_ref().is_none_or(is_done) {
             self.put_aside(engine, context)?;
             self.stage = Some(new_stage(engine, context)?);

@@ -120,11 +120,6 @@ impl Base {
         }
     }
 
-    /// Bytes of the three arrays.
-    pub(super) fn used_bytes(&self) -> u64 {
-        self.entries() * self.entry_bytes() as u64 + (self.lines as u64 + 1) * 8
-    }
-
     /// Length of the file.
     pub(super) fn file_bytes(&self) -> u64 {
         self.file.as_ref().map_or(0, |file| file.device.len())
@@ -361,8 +356,11 @@ impl Facts {
     }
 }
 
-/// How much a reader of lines may hold at once.
+/// How much a reader of lines may hold at once: what a thread that works alone keeps in its cache; several share a larger
+/// window, so that it pays to hand parts of it out.
 pub(super) fn window_bytes(context: &Context) -> u64 {
-    const LARGEST_BYTES: u64 = 2 << 20;
-    (context.available_bytes() / 8).clamp(64, LARGEST_BYTES)
+    const ALONE_BYTES: u64 = 2 << 20;
+    const SHARED_BYTES: u64 = 8 << 20;
+    let most = if context.threads() == 1 { ALONE_BYTES } else { SHARED_BYTES };
+    (context.available_bytes() / 8).clamp(64, most)
 }

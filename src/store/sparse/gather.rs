@@ -17,6 +17,9 @@ const AHEAD: usize = 1024;
 /// Positions of a line that may have a bit each: 1 MiB of them.
 const MASKED_LENGTH: usize = 8 << 20;
 
+/// Where more than one cell in so many is an entry, too much is found for a look at every index to pay.
+const SCANNED_SHARE: u64 = 16;
+
 /// A line that has fewer entries than this for each wanted position is looked through: to search for each takes longer.
 const SEARCH_ENTRIES: usize = 64;
 
@@ -139,7 +142,11 @@ impl<W: Bits> Engine<W> {
     /// Whether to look through all indices finds the wanted positions sooner than to search each line for them.
     fn is_scanned(&self, wanted: &Wanted) -> bool {
         match wanted {
-            Wanted::Run(run) => run.len() <= MOST_POSITIONS.min(self.facts.length() / 2),
+            Wanted::Run(run) => {
+                let average = self.base.entries() / self.facts.lines().max(1) as u64;
+                let is_sparse = average <= self.facts.length() as u64 / SCANNED_SHARE;
+                is_sparse && run.len() <= MOST_POSITIONS.min(self.facts.length() / 2)
+            }
             Wanted::Stepped { .. } => false,
             Wanted::List { pairs, mask } => {
                 let searched = (self.facts.lines() * SEARCH_ENTRIES) as u64 * pairs.len() as u64;

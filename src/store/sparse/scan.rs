@@ -51,7 +51,7 @@ impl<W: Bits> Engine<W> {
             }
         }
         context.for_each(parts.iter_mut().collect(), |_, (own, done)| {
-            let context = context.share(1, threads as u64);
+            let context = context.share(1, threads as u64).with_threads(1);
             *done = Search::new(self, first, wanted, &out).lines(own.clone(), &context);
         });
         parts.into_iter().try_for_each(|(_, done)| done)

@@ -20,8 +20,8 @@ const ALIGNMENT_BYTES: usize = 16;
 /// What a waiting line takes beside its entries, also while it is turned.
 const PLACE_BYTES: u64 = 112;
 
-/// Lines of less than this on average are not logged: each would be read in pieces too small for a call.
-const LOGGED_BYTES: u64 = 4 << 20;
+/// Bytes of the piece of a logged line that is read at a time while lines are turned: fewer are not worth a call.
+const PIECE_BYTES: u64 = 16 << 10;
 
 /// Lines of less than this on average are short.
 const SHORT_BYTES: u64 = 64 << 10;
@@ -108,13 +108,13 @@ impl Stage {
         self.places.len() as u64 * PLACE_BYTES > (self.memory.bytes() / 8).max(4096)
     }
 
-    /// Whether what waits is better turned now than logged line by line: its lines are short, and the memory, or
-    /// the cache, does not hold them any more.
-    pub(super) fn is_better_turned(&self) -> bool {
-        let bytes = self.held_bytes as u64 + self.logged_bytes;
+    /// Whether what waits is better turned now, in blocks of `block_bytes`, than kept for more: its lines are short and leave
+    /// the cache, or some are logged and a block has too small a piece of each.
+    pub(super) fn is_better_turned(&self, block_bytes: u64) -> bool {
         let lines = self.places.len() as u64;
-        let leaves_cache = self.held_bytes >= TURNED_BYTES && bytes < SHORT_BYTES * lines;
-        leaves_cache || (self.log.is_some() && bytes < LOGGED_BYTES * lines)
+        let is_short = (self.held_bytes as u64 + self.logged_bytes) < SHORT_BYTES * lines;
+        (self.held_bytes >= TURNED_BYTES && is_short)
+            || (self.log.is_some() && lines * PIECE_BYTES > block_bytes)
     }
 
     /// Whether line `index` waits.

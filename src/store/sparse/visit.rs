@@ -75,8 +75,7 @@ impl<W: Bits> Engine<W> {
         shown
     }
 
-    /// Shows all lines as they lie, some of them on each thread. Where the page cache does not hold the file, the disk is
-    /// what counts, and it is read from front to back.
+    /// Shows all lines as they lie, some of them on each thread: one reads while another works.
     pub(super) fn visit_concurrently(
         &self,
         show: &(dyn Fn(Shown<'_, W>) -> Result<()> + Sync),
@@ -84,8 +83,7 @@ impl<W: Bits> Engine<W> {
     ) -> Result<()> {
         self.base.ready(context)?;
         let threads = context.threads();
-        let is_small = self.base.entries() < PARALLEL_ENTRIES;
-        if threads == 1 || is_small || !context.budget().is_cached(self.base.used_bytes()) {
+        if threads == 1 || self.base.entries() < PARALLEL_ENTRIES {
             return self.visit_along(&mut |shown| show(shown), context);
         }
         let mut parts = Vec::new();
