@@ -18,6 +18,10 @@ pub trait Wide: Copy + Default + Debug + PartialEq + Send + Sync {
     /// The product; integers wrap.
     #[must_use]
     fn times(self, other: Self) -> Self;
+
+    /// The same where all bits of `mask` are set, the default where none is: a choice, without a branch where that can be.
+    #[must_use]
+    fn masked(self, mask: u64) -> Self;
 }
 
 impl Wide for i64 {
@@ -31,6 +35,11 @@ impl Wide for i64 {
     #[inline]
     fn times(self, other: Self) -> Self {
         self.wrapping_mul(other)
+    }
+
+    #[inline]
+    fn masked(self, mask: u64) -> Self {
+        self & mask.cast_signed()
     }
 }
 
@@ -46,6 +55,11 @@ impl Wide for f64 {
     fn times(self, other: Self) -> Self {
         self * other
     }
+
+    #[inline]
+    fn masked(self, mask: u64) -> Self {
+        Self::from_bits(self.to_bits() & mask)
+    }
 }
 
 impl Wide for Complex64 {
@@ -59,6 +73,11 @@ impl Wide for Complex64 {
     #[inline]
     fn times(self, other: Self) -> Self {
         self * other
+    }
+
+    #[inline]
+    fn masked(self, mask: u64) -> Self {
+        Self::new(self.re.masked(mask), self.im.masked(mask))
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn gather<T: Element, N: Wide>(
     context: &Context,
 ) {
     let width = factors.width;
-    if width == 0 || lines.is_empty() {
+    if lines.is_empty() {
         return;
     }
     let work = |lines: ArrayView2<'_, T>, sums: &mut [N]| {
@@ -69,7 +69,7 @@ pub(super) fn scatter<T: Element, N: Wide>(
     context: &Context,
 ) {
     let width = factors.width;
-    if width == 0 || lines.is_empty() {
+    if lines.is_empty() {
         return;
     }
     let work = |lines: ArrayView2<'_, T>, sums: &mut [N]| {

@@ -7,6 +7,7 @@
 mod dense;
 mod reduce;
 mod sparse;
+mod strip;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,8 @@ pub(super) use reduce::{count_nonzero, largest, sums};
 
 use ndarray::{Array2, ArrayView2};
 
-use super::{ArrayStore, Context, Tile, TileOrder, Values, check_shape};
+use self::sparse::Lines;
+use super::{ArrayStore, Context, Indices, Tile, TileOrder, Values, check_shape};
 use crate::array::{Arithmetic, Compression, Element, Shape, Wide};
 use crate::error::Result;
 
@@ -52,7 +54,8 @@ pub(super) fn multiply<T: Arithmetic>(
     let _memory = context.reserve((numbers as u64).saturating_mul(size_of::<T::Wide>() as u64))?;
     let from: Vec<T::Wide> = factor.iter().map(|value| value.widen()).collect();
     let mut sums = vec![T::Wide::default(); outer * width];
-    add_product(store, &from, width, transposed, &mut sums, T::widen, context)?;
+    let product = Product { from: &from, width, transposed, lift: T::widen };
+    product.add_to(&mut sums, store, context)?;
     let sums: Vec<T> = sums.into_iter().map(T::narrow).collect();
     Array2::from_shape_vec((outer, width), sums).map_err(super::shape_error)
 }
@@ -69,71 +72,134 @@ pub(crate) fn multiply_as_f64<T: Element>(
     check_shape((factor.len(), 1), (cols, 1))?;
     let _memory = context.reserve(rows as u64 * size_of::<f64>() as u64)?;
     let mut sums = vec![0.0; rows];
-    add_product(store, factor, 1, false, &mut sums, lift, context)?;
+    let product = Product { from: factor, width: 1, transposed: false, lift };
+    product.add_to(&mut sums, store, context)?;
     Ok(sums)
 }
 
-/// Adds A·B, or Aᵀ·B, to `sums`: B, `from`, is `width` numbers wide.
-fn add_product<T: Element, N: Wide>(
-    store: &(impl ArrayStore<Elem = T> + ?Sized),
-    from: &[N],
+/// What a store is multiplied with: B, `from`, is `width` numbers wide; for Aᵀ·B where `transposed`.
+#[derive(Clone, Copy)]
+struct Product<'f, N, L> {
+    from: &'f [N],
     width: usize,
     transposed: bool,
-    sums: &mut [N],
-    lift: impl Lift<T, N>,
-    context: &Context,
-) -> Result<()> {
-    if store.capabilities().sparse && context.threads() > 1 {
-        // Threads that scatter have sums of their own.
-        let bytes = (size_of_val(sums) * context.threads()) as u64;
-        if let Ok(_memory) = context.reserve(bytes) {
-            return add_concurrently(store, from, width, transposed, sums, lift, context);
-        }
-    }
-    let mut add = |tile: Tile<'_, T>| {
-        let Ends { factors, outer } = ends(&tile, from, width, transposed);
-        add_tile(&tile, transposed, &factors, &mut sums[outer], lift, context);
-        Ok(())
-    };
-    store.visit(TileOrder::Any, &mut add, context)
+    lift: L,
 }
 
-/// The same, with tiles on several threads at once: what lines are gathered into is of one tile alone; what they are
-/// scattered over is summed apart.
-fn add_concurrently<T: Element, N: Wide>(
-    store: &(impl ArrayStore<Elem = T> + ?Sized),
-    from: &[N],
-    width: usize,
-    transposed: bool,
-    sums: &mut [N],
-    lift: impl Lift<T, N>,
-    context: &Context,
-) -> Result<()> {
-    let count = sums.len();
-    let (sums, apart) = (Mutex::new(sums), Mutex::new(Vec::<Vec<N>>::new()));
-    let alone = context.clone().with_threads(1);
-    let add = |tile: Tile<'_, T>| {
-        let Ends { factors, outer } = ends(&tile, from, width, transposed);
-        if is_gathered(&tile, transposed) {
-            let mut own = vec![N::default(); outer.len()];
-            add_tile(&tile, transposed, &factors, &mut own, lift, &alone);
-            add_all(&mut lock(&sums)[outer], &own);
-            return Ok(());
+impl<N: Wide, L> Product<'_, N, L> {
+    /// Adds the product with `store` to `sums`.
+    fn add_to<T: Element>(
+        self,
+        sums: &mut [N],
+        store: &(impl ArrayStore<Elem = T> + ?Sized),
+        context: &Context,
+    ) -> Result<()>
+    where
+        L: Lift<T, N>,
+    {
+        if store.capabilities().sparse && context.threads() > 1 {
+            // Threads that scatter have sums of their own.
+            let bytes = (size_of_val(sums) * context.threads()) as u64;
+            if let Ok(_memory) = context.reserve(bytes) {
+                return self.add_concurrently(sums, store, context);
+            }
         }
-        let spare = lock(&apart).pop();
-        let mut own = spare.unwrap_or_else(|| vec![N::default(); count]);
-        add_tile(&tile, transposed, &factors, &mut own[outer], lift, &alone);
-        lock(&apart).push(own);
-        Ok(())
-    };
-    store.visit_concurrently(&add, context)?;
-    let mut sums = lock(&sums);
-    for own in lock(&apart).iter() {
-        let part = count.div_ceil(context.threads()).max(1);
-        let parts = sums.chunks_mut(part).zip(own.chunks(part)).collect();
-        context.for_each(parts, |_, (sums, own)| add_all(sums, own));
+        let mut add = |tile: Tile<'_, T>| {
+            let outer = self.outer(&tile);
+            self.add_tile(&tile, &mut sums[outer], context);
+            Ok(())
+        };
+        store.visit(TileOrder::Any, &mut add, context)
     }
-    Ok(())
+
+    /// The same, with tiles on several threads at once: what lines are gathered into is of one tile alone; what they are
+    /// scattered over is summed apart.
+    fn add_concurrently<T: Element>(
+        self,
+        sums: &mut [N],
+        store: &(impl ArrayStore<Elem = T> + ?Sized),
+        context: &Context,
+    ) -> Result<()>
+    where
+        L: Lift<T, N>,
+    {
+        let count = sums.len();
+        let (sums, apart) = (Mutex::new(sums), Mutex::new(Vec::<Vec<N>>::new()));
+        let alone = context.clone().with_threads(1);
+        let add = |tile: Tile<'_, T>| {
+            let outer = self.outer(&tile);
+            if self.is_gathered(&tile) {
+                let mut own = vec![N::default(); outer.len()];
+                self.add_tile(&tile, &mut own, &alone);
+                add_all(&mut lock(&sums)[outer], &own);
+                return Ok(());
+            }
+            let spare = lock(&apart).pop();
+            let mut own = spare.unwrap_or_else(|| vec![N::default(); count]);
+            self.add_tile(&tile, &mut own[outer], &alone);
+            lock(&apart).push(own);
+            Ok(())
+        };
+        store.visit_concurrently(&add, context)?;
+        let mut sums = lock(&sums);
+        for own in lock(&apart).iter() {
+            let part = count.div_ceil(context.threads()).max(1);
+            let parts = sums.chunks_mut(part).zip(own.chunks(part)).collect();
+            context.for_each(parts, |_, (sums, own)| add_all(sums, own));
+        }
+        Ok(())
+    }
+
+    /// Which of the sums a tile adds to.
+    fn outer<T>(&self, tile: &Tile<'_, T>) -> Range<usize> {
+        let outer = if self.transposed { &tile.cols } else { &tile.rows };
+        outer.start * self.width..outer.end * self.width
+    }
+
+    /// Whether the lines of a sparse tile are gathered: rows for A·B, columns for Aᵀ·B. Of a dense one either will do.
+    fn is_gathered<T>(&self, tile: &Tile<'_, T>) -> bool {
+        match &tile.values {
+            Values::Sparse(block) => (block.compression == Compression::Csr) != self.transposed,
+            Values::Dense(_) => false,
+        }
+    }
+
+    /// Adds a tile's share to the sums of what it covers.
+    fn add_tile<T: Element>(&self, tile: &Tile<'_, T>, sums: &mut [N], context: &Context)
+    where
+        L: Lift<T, N>,
+    {
+        let inner = if self.transposed { &tile.rows } else { &tile.cols };
+        let from = &self.from[inner.start * self.width..inner.end * self.width];
+        let factors = Factors { from, width: self.width };
+        if self.width == 0 || sums.is_empty() {
+            return;
+        }
+        match &tile.values {
+            Values::Sparse(block) => {
+                let is_gathered = self.is_gathered(tile);
+                match block.indices {
+                    Indices::I32(indices) => {
+                        let lines = Lines::new(block, indices, &factors, self.lift);
+                        lines.add(is_gathered, sums, context);
+                    }
+                    Indices::I64(indices) => {
+                        let lines = Lines::new(block, indices, &factors, self.lift);
+                        lines.add(is_gathered, sums, context);
+                    }
+                }
+            }
+            Values::Dense(block) => {
+                let by_columns = block.strides()[0] == 1 && block.ncols() != 1;
+                let lines = if by_columns { block.t() } else { block.view() };
+                if by_columns == self.transposed {
+                    dense::gather(lines, &factors, sums, self.lift, context);
+                } else {
+                    dense::scatter(lines, &factors, sums, self.lift, context);
+                }
+            }
+        }
+    }
 }
 
 fn lock<L>(mutex: &Mutex<L>) -> MutexGuard<'_, L> {
@@ -142,61 +208,6 @@ fn lock<L>(mutex: &Mutex<L>) -> MutexGuard<'_, L> {
 
 fn add_all<N: Wide>(sums: &mut [N], others: &[N]) {
     sums.iter_mut().zip(others).for_each(|(sum, &other)| *sum = sum.plus(other));
-}
-
-/// What a tile is multiplied with, and which of the sums it adds to.
-struct Ends<'f, N> {
-    factors: Factors<'f, N>,
-    outer: Range<usize>,
-}
-
-fn ends<'f, T, N>(
-    tile: &Tile<'_, T>,
-    from: &'f [N],
-    width: usize,
-    transposed: bool,
-) -> Ends<'f, N> {
-    let (inner, outer) =
-        if transposed { (&tile.rows, &tile.cols) } else { (&tile.cols, &tile.rows) };
-    let of = |range: &Range<usize>| range.start * width..range.end * width;
-    Ends { factors: Factors { from: &from[of(inner)], width }, outer: of(outer) }
-}
-
-/// Whether the lines of a sparse tile are gathered: rows for A·B, columns for Aᵀ·B. Of a dense one either will do.
-fn is_gathered<T>(tile: &Tile<'_, T>, transposed: bool) -> bool {
-    match &tile.values {
-        Values::Sparse(block) => (block.compression == Compression::Csr) != transposed,
-        Values::Dense(_) => false,
-    }
-}
-
-/// Adds a tile's share to the sums of what it covers.
-fn add_tile<T: Element, N: Wide>(
-    tile: &Tile<'_, T>,
-    transposed: bool,
-    factors: &Factors<'_, N>,
-    sums: &mut [N],
-    lift: impl Lift<T, N>,
-    context: &Context,
-) {
-    match &tile.values {
-        Values::Sparse(block) => {
-            if is_gathered(tile, transposed) {
-                sparse::gather(block, factors, sums, lift, context);
-            } else {
-                sparse::scatter(block, factors, sums, lift, context);
-            }
-        }
-        Values::Dense(block) => {
-            let by_columns = block.strides()[0] == 1 && block.ncols() != 1;
-            let lines = if by_columns { block.t() } else { block.view() };
-            if by_columns == transposed {
-                dense::gather(lines, factors, sums, lift, context);
-            } else {
-                dense::scatter(lines, factors, sums, lift, context);
-            }
-        }
-    }
 }
 
 /// sum += value · factor, for each column of B.

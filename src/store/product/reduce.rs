@@ -1,7 +1,7 @@
 //! What each row or column comes to: its sum, how many of its elements are not zero, the largest. Each is a product with
 //! ones, of numbers that add accordingly.
 
-use super::{Lift, add_product};
+use super::{Lift, Product};
 use crate::array::{Arithmetic, Element, Wide};
 use crate::error::Result;
 use crate::store::{ArrayStore, Context};
@@ -72,7 +72,9 @@ fn reduce<T: Element, N: Wide>(
     let bytes = (inner as u64).saturating_add(outer as u64).saturating_mul(size_of::<N>() as u64);
     let _memory = context.reserve(bytes)?;
     let mut sums = vec![N::default(); outer];
-    add_product(store, &vec![N::ONE; inner], 1, along == Along::Columns, &mut sums, lift, context)?;
+    let ones = vec![N::ONE; inner];
+    let product = Product { from: &ones, width: 1, transposed: along == Along::Columns, lift };
+    product.add_to(&mut sums, store, context)?;
     Ok(sums)
 }
 
@@ -109,5 +111,10 @@ impl<T: Arithmetic> Wide for Largest<T> {
     #[inline]
     fn times(self, _one: Self) -> Self {
         self
+    }
+
+    #[inline]
+    fn masked(self, mask: u64) -> Self {
+        if mask == 0 { Self::default() } else { self }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Factors, Lift, PARALLEL_ELEMENTS, add_scaled};
+use super::{Factors, Lift, PARALLEL_ELEMENTS, add_scaled, strip};
 use crate::array::{Element, Wide};
-use crate::store::{Compressed, Context, Indices};
+use crate::store::{Compressed, Context};
 
 /// Bytes of sums that stay in a core's cache while they are added to here and there.
 const CACHED_BYTES: usize = 256 << 10;
@@ -13,7 +13,7 @@ const CACHED_BYTES: usize = 256 << 10;
 const LEAST_RUN: usize = 8;
 
 /// A position, as the file has it.
-trait Position: Copy + Send + Sync + Ord {
+pub(super) trait Position: Copy + Send + Sync + Ord {
     fn at(self) -> usize;
     fn of(position: usize) -> Self;
 }
@@ -40,59 +40,13 @@ impl Position for i64 {
     }
 }
 
-/// Adds each line's sum of what is at its positions.
-pub(super) fn gather<T: Element, N: Wide>(
-    block: &Compressed<'_, T>,
-    factors: &Factors<'_, N>,
-    sums: &mut [N],
-    lift: impl Lift<T, N>,
-    context: &Context,
-) {
-    match block.indices {
-        Indices::I32(indices) => gather_from(block, indices, factors, sums, lift, context),
-        Indices::I64(indices) => gather_from(block, indices, factors, sums, lift, context),
-    }
-}
-
-fn gather_from<T: Element, N: Wide, I: Position>(
-    block: &Compressed<'_, T>,
-    indices: &[I],
-    factors: &Factors<'_, N>,
-    sums: &mut [N],
-    lift: impl Lift<T, N>,
-    context: &Context,
-) {
-    let width = factors.width;
-    if width == 0 {
-        return;
-    }
-    let work = |lines: Range<usize>, sums: &mut [N]| {
-        for (line, sums) in lines.zip(sums.chunks_exact_mut(width)) {
-            let range = block.offsets[line]..block.offsets[line + 1];
-            let (indices, data) = (&indices[range.clone()], &block.data[range]);
-            if width == 1 {
-                sums[0] = sums[0].plus(dot(indices, data, factors.from, lift));
-            } else {
-                for (index, value) in indices.iter().zip(data) {
-                    let at = index.at() * width;
-                    add_scaled(sums, lift(*value), &factors.from[at..at + width]);
-                }
-            }
-        }
-    };
-    let lines = block.lines();
-    if block.data.len() < PARALLEL_ELEMENTS || context.threads() == 1 {
-        return work(0..lines, sums);
-    }
-    // Shares of as many entries each, whatever the lines have.
-    let mut shares = Vec::new();
-    let mut left = sums;
-    for own in shares_of(block.offsets, 4 * context.threads()) {
-        let (these, rest) = std::mem::take(&mut left).split_at_mut(own.len() * width);
-        left = rest;
-        shares.push((own, these));
-    }
-    context.for_each(shares, |_, (lines, sums)| work(lines, sums));
+/// Compressed lines, and what they are multiplied with.
+pub(super) struct Lines<'a, T, N, I, L> {
+    offsets: &'a [usize],
+    indices: &'a [I],
+    data: &'a [T],
+    factors: &'a Factors<'a, N>,
+    lift: L,
 }
 
 /// Lines cut into `count` shares that have about as many entries.
@@ -136,116 +90,146 @@ fn dot<T: Element, N: Wide, I: Position>(
     sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]))
 }
 
-/// Adds each line's factor, times its values, to what is at its positions.
-pub(super) fn scatter<T: Element, N: Wide>(
-    block: &Compressed<'_, T>,
-    factors: &Factors<'_, N>,
-    sums: &mut [N],
-    lift: impl Lift<T, N>,
-    context: &Context,
-) {
-    match block.indices {
-        Indices::I32(indices) => scatter_from(block, indices, factors, sums, lift, context),
-        Indices::I64(indices) => scatter_from(block, indices, factors, sums, lift, context),
+impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> {
+    pub(super) fn new(
+        block: &Compressed<'a, T>,
+        indices: &'a [I],
+        factors: &'a Factors<'a, N>,
+        lift: L,
+    ) -> Self {
+        Self { offsets: block.offsets, indices, data: block.data, factors, lift }
     }
-}
 
-fn scatter_from<T: Element, N: Wide, I: Position>(
-    block: &Compressed<'_, T>,
-    indices: &[I],
-    factors: &Factors<'_, N>,
-    sums: &mut [N],
-    lift: impl Lift<T, N>,
-    context: &Context,
-) {
-    let width = factors.width;
-    if width == 0 || sums.is_empty() {
-        return;
+    /// Adds to `sums`: each line's sum of what is at its positions where they are gathered, else each line's factor, times
+    /// its values, to what is at its positions.
+    pub(super) fn add(&self, is_gathered: bool, sums: &mut [N], context: &Context) {
+        if is_gathered { self.gather(sums, context) } else { self.scatter(sums, context) }
     }
-    let scatter = Scatter { offsets: block.offsets, indices, data: block.data, factors, lift };
-    let threads = if block.data.len() < PARALLEL_ELEMENTS { 1 } else { context.threads() };
-    let positions = sums.len() / width;
-    if size_of_val(sums) <= CACHED_BYTES {
-        return scatter.by_lines(sums, threads, context);
-    }
-    // Stretches of positions whose sums stay in the cache, where lines have enough in each.
-    let stretch = (CACHED_BYTES / size_of::<N>() / width).max(1);
-    let stretches = positions.div_ceil(stretch);
-    if block.data.len() / block.lines().max(1) < LEAST_RUN * stretches {
-        let stretch = if threads == 1 { positions } else { positions.div_ceil(threads) };
-        return scatter.by_positions(sums, stretch, threads, context);
-    }
-    scatter.by_positions(sums, stretch, threads, context);
-}
 
-/// A block whose lines are scattered.
-struct Scatter<'a, T, N, I, L> {
-    offsets: &'a [usize],
-    indices: &'a [I],
-    data: &'a [T],
-    factors: &'a Factors<'a, N>,
-    lift: L,
-}
+    fn gather(&self, sums: &mut [N], context: &Context) {
+        let width = self.factors.width;
+        let lines = self.offsets.len() - 1;
+        if self.data.len() < PARALLEL_ELEMENTS || context.threads() == 1 {
+            return self.gather_lines(0..lines, sums);
+        }
+        // Shares of as many entries each, whatever the lines have.
+        let mut shares = Vec::new();
+        let mut left = sums;
+        for own in shares_of(self.offsets, 4 * context.threads()) {
+            let (these, rest) = std::mem::take(&mut left).split_at_mut(own.len() * width);
+            left = rest;
+            shares.push((own, these));
+        }
+        context.for_each(shares, |_, (lines, sums)| self.gather_lines(lines, sums));
+    }
 
-impl<T: Element, N: Wide, I: Position, L: Lift<T, N>> Scatter<'_, T, N, I, L> {
+    fn gather_lines(&self, lines: Range<usize>, sums: &mut [N]) {
+        let Factors { from, width } = *self.factors;
+        if width == 1 && strip::are_short(self.offsets) {
+            let block = (self.offsets, self.indices, self.data);
+            return strip::gather(block, lines, (from, sums), self.lift);
+        }
+        let positions = from.len() / width;
+        let stretch = self.stretch(positions).unwrap_or(positions);
+        let first = lines.start;
+        self.in_stretches(lines, 0..positions, stretch, |line, entries| {
+            let sums = &mut sums[(line - first) * width..][..width];
+            let (indices, data) = (&self.indices[entries.clone()], &self.data[entries]);
+            if width == 1 {
+                sums[0] = sums[0].plus(dot(indices, data, from, self.lift));
+                return;
+            }
+            for (index, value) in indices.iter().zip(data) {
+                let at = index.at() * width;
+                add_scaled(sums, (self.lift)(*value), &from[at..at + width]);
+            }
+        });
+    }
+
+    fn scatter(&self, sums: &mut [N], context: &Context) {
+        let threads = if self.data.len() < PARALLEL_ELEMENTS { 1 } else { context.threads() };
+        let positions = sums.len() / self.factors.width;
+        let stretch = self.stretch(positions);
+        if size_of_val(sums) <= CACHED_BYTES || (threads == 1 && stretch.is_none()) {
+            return self.by_lines(sums, threads, context);
+        }
+        self.by_positions(sums, stretch.unwrap_or(positions), threads, context);
+    }
+
+    /// So many positions that their numbers stay in the cache, where lines have enough in each stretch of them, and there is
+    /// more than one.
+    fn stretch(&self, positions: usize) -> Option<usize> {
+        let lines = self.offsets.len() - 1;
+        let cached = (CACHED_BYTES / size_of::<N>() / self.factors.width).max(1);
+        let average = self.data.len() / lines.max(1);
+        let is_worth = positions > cached && average >= LEAST_RUN * positions.div_ceil(cached);
+        is_worth.then_some(cached)
+    }
+
     /// Each thread takes some lines, with sums of its own, which are few.
     fn by_lines(&self, sums: &mut [N], threads: usize, context: &Context) {
         let lines = self.offsets.len() - 1;
         if threads == 1 {
-            return (0..lines).for_each(|line| self.add(self.range(line), line, sums, 0));
+            return self.scatter_lines(0..lines, sums);
         }
         let shares = shares_of(self.offsets, threads);
         let mut parts: Vec<_> = shares.map(|own| (own, vec![N::default(); sums.len()])).collect();
         context.for_each(parts.iter_mut().collect(), |_, (own, sums)| {
-            own.clone().for_each(|line| self.add(self.range(line), line, sums, 0));
+            self.scatter_lines(own.clone(), sums);
         });
         for (_, part) in parts {
             sums.iter_mut().zip(part).for_each(|(sum, part)| *sum = sum.plus(part));
         }
     }
 
-    /// Each thread takes stretches of positions, all lines for each.
+    fn scatter_lines(&self, lines: Range<usize>, sums: &mut [N]) {
+        if self.factors.width == 1 && strip::are_short(self.offsets) {
+            let block = (self.offsets, self.indices, self.data);
+            return strip::scatter(block, lines, (self.factors.from, sums), self.lift);
+        }
+        lines.for_each(|line| self.spread(self.range(line), line, sums, 0));
+    }
+
+    /// Each thread takes some positions, of all lines, in stretches.
     fn by_positions(&self, sums: &mut [N], stretch: usize, threads: usize, context: &Context) {
         let width = self.factors.width;
-        let lines = self.offsets.len() - 1;
-        let stretches: Vec<_> = sums.chunks_mut(stretch * width).enumerate().collect();
-        let share = stretches.len().div_ceil(threads);
-        let mut shares: Vec<Vec<_>> = Vec::new();
-        for part in stretches {
-            match shares.last_mut() {
-                Some(own) if own.len() < share => own.push(part),
-                _ => shares.push(vec![part]),
-            }
-        }
-        let work = |parts: Vec<(usize, &mut [N])>| {
-            let first = parts[0].0 * stretch;
-            // Where each line goes on.
-            let mut next: Vec<usize> = (0..lines)
-                .map(|line| {
-                    let range = self.range(line);
-                    let own = &self.indices[range.clone()];
-                    if first == 0 {
-                        range.start
-                    } else {
-                        range.start + own.partition_point(|at| at.at() < first)
-                    }
-                })
-                .collect();
-            for (index, sums) in parts {
-                let start = index * stretch;
-                let bound = I::of(start + sums.len() / width);
-                for (line, next) in next.iter_mut().enumerate() {
-                    let own = &self.indices[*next..self.offsets[line + 1]];
-                    let end = *next + below(own, bound);
-                    self.add(*next..end, line, sums, start);
-                    *next = end;
-                }
-            }
+        let (lines, positions) = (self.offsets.len() - 1, sums.len() / width);
+        let share =
+            positions.div_ceil(threads).next_multiple_of(stretch.min(positions.div_ceil(threads)));
+        let work = |share_index: usize, sums: &mut [N]| {
+            let start = share_index * share;
+            let own = start..start + sums.len() / width;
+            self.in_stretches(0..lines, own, stretch, |line, entries| {
+                self.spread(entries, line, sums, start);
+            });
         };
         if threads == 1 {
-            shares.into_iter().for_each(work);
-        } else {
-            context.for_each(shares, |_, parts| work(parts));
+            return work(0, sums);
+        }
+        context.for_each(sums.chunks_mut(share * width).collect(), work);
+    }
+
+    /// Shows for each stretch of `positions` what each of `lines` has in it.
+    fn in_stretches(
+        &self,
+        lines: Range<usize>,
+        positions: Range<usize>,
+        stretch: usize,
+        mut show: impl FnMut(usize, Range<usize>),
+    ) {
+        // Where each line goes on.
+        let begin = |line: usize| {
+            let range = self.range(line);
+            range.start + below(&self.indices[range], I::of(positions.start))
+        };
+        let mut next: Vec<usize> = lines.clone().map(begin).collect();
+        for start in positions.clone().step_by(stretch.max(1)) {
+            let bound = I::of(positions.end.min(start + stretch));
+            for (line, next) in lines.clone().zip(&mut next) {
+                let end = *next + below(&self.indices[*next..self.offsets[line + 1]], bound);
+                show(line, *next..end);
+                *next = end;
+            }
         }
     }
 
@@ -255,7 +239,7 @@ impl<T: Element, N: Wide, I: Position, L: Lift<T, N>> Scatter<'_, T, N, I, L> {
 
     /// Adds some of a line's entries to the sums of the positions from `start` on.
     #[inline]
-    fn add(&self, entries: Range<usize>, line: usize, sums: &mut [N], start: usize) {
+    fn spread(&self, entries: Range<usize>, line: usize, sums: &mut [N], start: usize) {
         let (width, lift) = (self.factors.width, self.lift);
         let (indices, data) = (&self.indices[entries.clone()], &self.data[entries]);
         if width == 1 {
