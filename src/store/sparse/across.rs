@@ -1,120 +1,287 @@
 //! Lines of the other axis on their way into the file: columns into rows, or rows into columns.
 //!
-//! They wait in a stage until they are turned all at once. Where they are many and short, a full stage is turned by
-//! itself and put aside as a run; then the file is made of the runs.
+//! They wait in a stage until they are turned all at once. Where they are so many and short that turning them would leave
+//! the memory or the cache, their entries are sorted instead.
 
 use std::ops::Range;
 
 use super::Engine;
 use super::base::window_bytes;
 use super::builder::{Builder, most_entries};
-use super::ints::Ints;
+use super::ints::{Int, Ints, with_indices};
 use super::merge::merge_turned;
-use super::spill::{Merged, Run, Spill, merge};
-use super::stage::{Stage, stage_memory};
-use super::turn::Turned;
+use super::sorter::{Arrival, Emitted, Keys, Sorter};
+use super::stage::{Part, Stage, stage_memory};
+use super::stretches::Stretches;
+use super::turn::{Lines, Turned};
 use crate::array::Bits;
 use crate::error::Result;
-use crate::store::Context;
+use crate::store::{Context, Indices};
 
 /// Lines that wait.
 #[derive(Debug)]
-pub(super) struct Across {
-    /// None while it is being put aside.
-    stage: Option<Stage>,
-    spill: Spill,
+pub(super) enum Across<W> {
+    Staged(Stage),
+    Sorted(Box<Sorting<W>>),
 }
 
-impl Across {
+impl<W: Bits> Across<W> {
     /// None waits yet.
-    pub(super) fn new<W: Bits>(engine: &Engine<W>, context: &Context) -> Result<Self> {
-        Ok(Self { stage: Some(new_stage(engine, context)?), spill: Spill::default() })
+    pub(super) fn new(engine: &Engine<W>, context: &Context) -> Result<Self> {
+        let facts = engine.facts;
+        let memory = stage_memory(context)?;
+        let item_bytes = facts.dtype.item_size();
+        Ok(Self::Staged(Stage::new(facts.lines(), item_bytes, engine.target(), memory)?))
     }
 
     /// Sees to it that there is room for a line more, and says whether it may be line `index`: not, where an older
-    /// one was put aside, and where the list of what was has grown beyond its share.
-    pub(super) fn takes<W: Bits>(
+    /// one is being sorted, and where the list of those has grown beyond its share.
+    pub(super) fn takes(
         &mut self,
         index: usize,
         engine: &Engine<W>,
         context: &Context,
     ) -> Result<bool> {
-        let block_bytes = window_bytes(context);
-        let is_done = |stage: &Stage| stage.is_full() || stage.is_better_turned(block_bytes);
-        if self.stage.as_ref().is_none_or(is_done) {
-            self.put_aside(engine, context)?;
-            self.stage = Some(new_stage(engine, context)?);
+        if let Self::Staged(stage) = self
+            && (stage.is_full() || stage.is_better_turned(window_bytes(context)))
+        {
+            let sorting = Sorting::of_staged(stage, engine, context)?;
+            // The stage's memory is for sorting.
+            *self = Self::Sorted(Box::new(sorting));
+            let Self::Sorted(sorting) = self else { unreachable!("it was just begun") };
+            sorting.sorter.widen()?;
         }
         let most = context.budget().effective_bytes() / 16;
-        Ok(!self.spill.covers(index) && self.spill.list_bytes() <= most)
+        Ok(match self {
+            Self::Staged(_) => true,
+            Self::Sorted(sorting) => {
+                !sorting.given.contains(index) && sorting.given.bytes() <= most
+            }
+        })
     }
 
-    /// Whether line `index` waits, or was put aside.
+    /// Whether line `index` came already.
     pub(super) fn has(&self, index: usize) -> bool {
-        self.spill.covers(index) || self.stage.as_ref().is_some_and(|stage| stage.holds(index))
+        match self {
+            Self::Staged(stage) => stage.holds(index),
+            Self::Sorted(sorting) => sorting.given.contains(index),
+        }
     }
 
-    /// Where the line waits that was said to be taken.
-    pub(super) fn stage(&mut self) -> &mut Stage {
-        self.stage.as_mut().expect("there is one whenever nothing is being put aside")
+    /// Takes the line `index`, for which there is room, with these values.
+    pub(super) fn put_dense(&mut self, index: usize, values: &[W]) -> Result<()> {
+        match self {
+            Self::Staged(stage) => stage.put_dense(index, values),
+            Self::Sorted(sorting) => {
+                sorting.begin_line(index);
+                sorting.put_dense(index, 0, values)
+            }
+        }
     }
 
-    /// Turns what waits and puts it aside.
-    fn put_aside<W: Bits>(&mut self, engine: &Engine<W>, context: &Context) -> Result<()> {
-        let Some(stage) = self.stage.take().filter(|stage| stage.iter().len() > 0) else {
-            return Ok(());
-        };
-        let (facts, target) = (engine.facts, engine.target());
-        let first = stage.indices().next().unwrap_or(0);
-        let span = first..stage.indices().next_back().map_or(first, |last| last + 1);
-        let mut run = Run::new(facts, &target, stage.entries(), span)?;
-        turn(engine, &stage, context, &mut |_, turned| run.push(turned))?;
-        self.spill.cover(stage.indices());
-        // Its memory is for merging.
-        drop(stage);
-        self.spill.add::<W>(run, (facts, &target), context)
+    /// Takes the line `index`, for which there is room, with these entries.
+    pub(super) fn put_entries(
+        &mut self,
+        index: usize,
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        match self {
+            Self::Staged(stage) => stage.put_entries(index, indices, values),
+            Self::Sorted(sorting) => {
+                sorting.begin_line(index);
+                sorting.put_entries(index, indices, values)
+            }
+        }
+    }
+
+    /// Takes many lines from `first` on at once, if it can.
+    pub(super) fn put_lines(
+        &mut self,
+        first: usize,
+        offsets: &[usize],
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<bool> {
+        match self {
+            Self::Sorted(sorting) if sorting.is_behind(first) => {
+                sorting.put_lines(first, offsets, indices, values)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Writes the file anew, with all that waits in the place of what was there.
-    pub(super) fn finish<W: Bits>(
-        mut self,
-        engine: &mut Engine<W>,
-        context: &Context,
-    ) -> Result<()> {
-        if self.spill.is_empty()
-            && let Some(stage) = self.stage.take()
-        {
-            let mut file = NewFile::begin(engine, stage.entries())?;
-            let covered = |index| stage.holds(index);
-            turn(engine, &stage, context, &mut |lines, turned| {
-                file.put(engine, &lines, turned, &covered, context)
-            })?;
-            return engine.replace(file.builder.finish()?);
+    pub(super) fn finish(self, engine: &mut Engine<W>, context: &Context) -> Result<()> {
+        match self {
+            Self::Staged(stage) => {
+                let mut file = NewFile::begin(engine, stage.entries())?;
+                let covered = |index| stage.holds(index);
+                turn(engine, &stage, context, &mut |lines, turned| {
+                    file.put(engine, &lines, turned.lines(), &covered, context)
+                })?;
+                engine.replace(file.builder.finish()?)
+            }
+            Self::Sorted(sorting) => sorting.finish(engine, context),
         }
-        self.put_aside(engine, context)?;
-        let (facts, target) = (engine.facts, engine.target());
-        let runs = self.spill.few::<W>((facts, &target), context)?;
-        let mut file = NewFile::begin(engine, runs.iter().map(Run::entries).sum())?;
-        let covered = |index| self.spill.covers(index);
-        merge::<W>(&runs, facts, context, &mut |lines, merged| match merged {
-            Merged::Lines(turned) => file.put(engine, &lines, turned, &covered, context),
-            Merged::Part(turned, _) if file.is_alone => {
-                file.builder.push_part(turned.indices.view(), &turned.values, context)
-            }
-            Merged::Part(turned, positions) => {
-                let place = (&lines, &positions);
-                merge_turned(engine, place, turned, &covered, &mut file.builder, context)
-            }
-            Merged::End => file.builder.end_line(),
-        })?;
-        engine.replace(file.builder.finish()?)
     }
 }
 
-fn new_stage<W: Bits>(engine: &Engine<W>, context: &Context) -> Result<Stage> {
-    let facts = engine.facts;
-    let memory = stage_memory(context)?;
-    Stage::new(facts.lines(), facts.dtype.item_size(), engine.target(), memory)
+/// Entries that are sorted at a time, beside those that wait.
+const BATCH_ENTRIES: usize = 4 << 10;
+
+/// Lines whose entries are being sorted.
+#[derive(Debug)]
+pub(super) struct Sorting<W> {
+    sorter: Sorter<W>,
+    places: Keys,
+    /// The lines that were given, the last of them, and whether they all came in order. Where they did, and the file holds
+    /// nothing that they cover, also lines between them: these have no entries.
+    given: Stretches,
+    last: Option<usize>,
+    is_rising: bool,
+    is_alone: bool,
+    entries: u64,
+    /// Entries on their way to the sorter.
+    keys: Vec<u64>,
+    values: Vec<W>,
+}
+
+impl<W: Bits> Sorting<W> {
+    /// Begins with what waits in `stage`.
+    fn of_staged(stage: &Stage, engine: &Engine<W>, context: &Context) -> Result<Self> {
+        let facts = engine.facts;
+        let lines = stage.indices().len().max(1) as u64;
+        let expected = (stage.entries() / lines + 1).saturating_mul(facts.length() as u64);
+        let coming = (expected.min(most_entries(facts)), Arrival::ByPosition);
+        let sorter = Sorter::new(facts, coming, engine.target(), engine.sum, context.clone())?;
+        let mut sorting = Self {
+            places: sorter.keys(),
+            sorter,
+            given: Stretches::default(),
+            last: None,
+            is_rising: true,
+            is_alone: is_empty(engine),
+            entries: 0,
+            keys: Vec::new(),
+            values: Vec::new(),
+        };
+        let mut buffer = Vec::new();
+        for (index, stored) in stage.iter() {
+            sorting.begin_line(index);
+            for from in (0..stored.entries()).step_by(BATCH_ENTRIES) {
+                let part = from..stored.entries().min(from + BATCH_ENTRIES);
+                buffer.resize(stage.logged_bytes(&stored, part.len()).div_ceil(8), 0u64);
+                let mut room = bytemuck::cast_slice_mut(&mut buffer);
+                match stage.part::<W>(&stored, part, &mut room)? {
+                    Part::Entries(indices, values) => {
+                        sorting.put_entries(index, indices, values)?;
+                    }
+                    Part::Dense(values) => sorting.put_dense(index, from, values)?,
+                }
+            }
+        }
+        sorting.flush()?;
+        Ok(sorting)
+    }
+
+    /// Notes that line `index` comes next, which did not come before.
+    fn begin_line(&mut self, index: usize) {
+        if self.is_rising && self.last.is_some_and(|last| index < last) {
+            self.is_rising = false;
+            self.sorter.lose_order();
+        }
+        match self.is_alone && self.is_rising {
+            true => self.given.extend_to(index),
+            false => self.given.insert(index),
+        }
+        self.last = Some(index);
+    }
+
+    /// Whether all lines came in order, cover nothing, and lie before line `first`.
+    fn is_behind(&self, first: usize) -> bool {
+        self.is_alone && self.is_rising && self.last.is_none_or(|last| first > last)
+    }
+
+    /// Takes lines from `first` on, which is behind all others.
+    fn put_lines(
+        &mut self,
+        first: usize,
+        offsets: &[usize],
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        with_indices!(indices, list => {
+            for (index, ends) in (first..).zip(offsets.windows(2)) {
+                self.put_line(index, &list[ends[0]..ends[1]], &values[ends[0]..ends[1]])?;
+            }
+        });
+        let last = first + offsets.len() - 2;
+        self.given.extend_to(last);
+        self.last = Some(last);
+        Ok(())
+    }
+
+    /// Takes entries of line `index`.
+    fn put_entries(&mut self, index: usize, indices: Indices<'_>, values: &[W]) -> Result<()> {
+        with_indices!(indices, list => self.put_line(index, list, values))
+    }
+
+    fn put_line<I: Int>(&mut self, index: usize, list: &[I], values: &[W]) -> Result<()> {
+        for (list, values) in list.chunks(BATCH_ENTRIES).zip(values.chunks(BATCH_ENTRIES)) {
+            self.keys.extend(list.iter().map(|at| self.places.of(at.position(), index)));
+            self.values.extend_from_slice(values);
+            self.flush_full()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is not zero of values of line `index` from `first` on.
+    fn put_dense(&mut self, index: usize, first: usize, values: &[W]) -> Result<()> {
+        let zero = W::default();
+        for (chunk, values) in values.chunks(BATCH_ENTRIES).enumerate() {
+            let first = first + chunk * BATCH_ENTRIES;
+            for (at, &value) in (first..).zip(values).filter(|&(_, &value)| value != zero) {
+                self.keys.push(self.places.of(at, index));
+                self.values.push(value);
+            }
+            self.flush_full()?;
+        }
+        Ok(())
+    }
+
+    fn flush_full(&mut self) -> Result<()> {
+        if self.keys.len() >= BATCH_ENTRIES { self.flush() } else { Ok(()) }
+    }
+
+    /// Hands entries to the sorter.
+    fn flush(&mut self) -> Result<()> {
+        self.entries += self.keys.len() as u64;
+        self.sorter.add(&self.keys, &self.values)?;
+        self.keys.clear();
+        self.values.clear();
+        Ok(())
+    }
+
+    fn finish(mut self, engine: &mut Engine<W>, context: &Context) -> Result<()> {
+        self.flush()?;
+        let mut file = NewFile::begin(engine, self.entries)?;
+        let (given, shown) = (&self.given, &*engine);
+        let covered = |index| given.contains(index);
+        self.sorter.finish(&mut |lines, emitted| match emitted {
+            Emitted::Lines(made) => file.put(shown, &lines, made, &covered, context),
+            Emitted::Part(made, _) if file.is_alone => {
+                file.builder.push_part(made.indices, made.values, context)
+            }
+            Emitted::Part(made, positions) => {
+                let place = (&lines, &positions);
+                merge_turned(shown, place, made, &covered, &mut file.builder, context)
+            }
+            Emitted::End => file.builder.end_line(),
+        })?;
+        engine.replace(file.builder.finish()?)
+    }
 }
 
 /// The file that takes the old one's place.
@@ -128,26 +295,28 @@ impl NewFile {
     fn begin<W: Bits>(engine: &mut Engine<W>, entries: u64) -> Result<Self> {
         let others = engine.base.entries() + engine.overlay.entries();
         let expected = (entries + others).min(most_entries(engine.facts));
-        let is_alone = engine.base.entries() == 0 && engine.overlay.is_empty();
-        Ok(Self { builder: engine.builder(expected)?, is_alone })
+        Ok(Self { builder: engine.builder(expected)?, is_alone: is_empty(engine) })
     }
 
-    /// Appends lines: what was turned, and what the old file holds where that covers nothing.
+    /// Appends lines: what was made of them, and what the old file holds where that covers nothing.
     fn put<W: Bits>(
         &mut self,
         engine: &Engine<W>,
         lines: &Range<usize>,
-        turned: &Turned<W>,
+        made: Lines<'_, W>,
         covered: &dyn Fn(usize) -> bool,
         context: &Context,
     ) -> Result<()> {
         if self.is_alone {
-            let (offsets, indices) = (&turned.offsets, turned.indices.view());
-            return self.builder.push(offsets, indices, &turned.values, context);
+            return self.builder.push(made.offsets, made.indices, made.values, context);
         }
         let place = (lines, &(0..engine.facts.length()));
-        merge_turned(engine, place, turned, covered, &mut self.builder, context)
+        merge_turned(engine, place, made, covered, &mut self.builder, context)
     }
+}
+
+fn is_empty<W: Bits>(engine: &Engine<W>) -> bool {
+    engine.base.entries() == 0 && engine.overlay.is_empty()
 }
 
 /// Who is shown lines of the file, put together from all that waited.

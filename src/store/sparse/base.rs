@@ -360,7 +360,14 @@ impl Facts {
 /// window, so that it pays to hand parts of it out.
 pub(super) fn window_bytes(context: &Context) -> u64 {
     const ALONE_BYTES: u64 = 2 << 20;
-    const SHARED_BYTES: u64 = 8 << 20;
-    let most = if context.threads() == 1 { ALONE_BYTES } else { SHARED_BYTES };
+    let most = if context.threads() == 1 { ALONE_BYTES } else { WIDE_BYTES };
     (context.available_bytes() / 8).clamp(64, most)
 }
+
+/// How much a reader of long lines may hold at once, alone or not: many of them, since what is done with each goes over as
+/// many positions.
+pub(super) fn wide_window_bytes(context: &Context) -> u64 {
+    (context.available_bytes() / 8).clamp(64, WIDE_BYTES)
+}
+
+const WIDE_BYTES: u64 = 8 << 20;

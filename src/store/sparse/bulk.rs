@@ -22,11 +22,11 @@ use crate::store::{Context, Indices};
 
 /// What is being written.
 #[derive(Debug)]
-enum Way {
+enum Way<W> {
     Nothing,
     Straight(Builder),
     OutOfOrder(Stage),
-    Across(Across),
+    Across(Across<W>),
 }
 
 /// Writes in bulk to an engine.
@@ -34,7 +34,7 @@ enum Way {
 pub(super) struct Bulk<'a, W> {
     engine: &'a mut Engine<W>,
     context: Context,
-    way: Way,
+    way: Way<W>,
     /// How many positions of the next line are in the new file already: it came in parts, and not all yet.
     begun: usize,
     /// The entries of a line that is given as values.
@@ -91,7 +91,7 @@ impl<'a, W: Bits> Bulk<'a, W> {
         }
         for (line, ends) in (first..).zip(offsets.windows(2)) {
             let range = ends[0]..ends[1];
-            put_entries(self.ordered()?, line, indices.part(range.clone()), &values[range])?;
+            self.ordered()?.put_entries(line, indices.part(range.clone()), &values[range])?;
         }
         Ok(())
     }
@@ -155,13 +155,20 @@ impl<'a, W: Bits> Bulk<'a, W> {
         indices: Indices<'_>,
         values: &[W],
     ) -> Result<()> {
+        if let Way::Across(across) = &mut self.way
+            && offsets.len() > 1
+            && across.put_lines(first, offsets, indices, values)?
+        {
+            return Ok(());
+        }
         let covers_nothing = self.engine.base.entries() == 0 && self.engine.overlay.is_empty();
         for (index, ends) in (first..).zip(offsets.windows(2)) {
             let range = ends[0]..ends[1];
             if range.is_empty() && covers_nothing && !self.is_waiting(index) {
                 continue;
             }
-            put_entries(self.across(index)?, index, indices.part(range.clone()), &values[range])?;
+            let indices = indices.part(range.clone());
+            self.across(index)?.put_entries(index, indices, &values[range])?;
         }
         Ok(())
     }
@@ -246,8 +253,8 @@ impl<'a, W: Bits> Bulk<'a, W> {
         }
     }
 
-    /// The stage in which line `index` of the other axis waits to be turned.
-    fn across(&mut self, index: usize) -> Result<&mut Stage> {
+    /// Where there is room for line `index` of the other axis.
+    fn across(&mut self, index: usize) -> Result<&mut Across<W>> {
         let is_taken = match &mut self.way {
             Way::Across(across) => across.takes(index, self.engine, &self.context)?,
             _ => false,
@@ -257,7 +264,7 @@ impl<'a, W: Bits> Bulk<'a, W> {
             self.way = Way::Across(Across::new(self.engine, &self.context)?);
         }
         let Way::Across(across) = &mut self.way else { unreachable!("it was just begun") };
-        Ok(across.stage())
+        Ok(across)
     }
 
     /// Writes the file anew, staged lines in the place of what they were.
@@ -318,25 +325,6 @@ fn compress<'v, W: Bits>(
     kept.clear();
     kept.extend(values.iter().filter(|&&value| value != W::default()));
     kept
-}
-
-/// Lets a line of these entries wait, whose positions are kept as wide as the stage keeps them.
-fn put_entries<W: Bits>(
-    stage: &mut Stage,
-    line: usize,
-    indices: Indices<'_>,
-    values: &[W],
-) -> Result<()> {
-    let mut own = Ints::new(stage.length());
-    match (indices, &own) {
-        (Indices::I32(_), Ints::I32(_)) | (Indices::I64(_), Ints::I64(_)) => {
-            stage.put_entries(line, indices, values)
-        }
-        _ => {
-            own.extend(indices, 0);
-            stage.put_entries(line, own.view(), values)
-        }
-    }
 }
 
 impl<W: Bits> Engine<W> {

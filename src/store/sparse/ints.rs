@@ -113,13 +113,6 @@ impl Ints {
         }
     }
 
-    pub(super) fn set(&mut self, k: usize, position: usize) {
-        match self {
-            Self::I32(list) => list[k] = i32::of(position),
-            Self::I64(list) => list[k] = i64::of(position),
-        }
-    }
-
     pub(super) fn resize(&mut self, len: usize) {
         match self {
             Self::I32(list) => list.resize(len, 0),

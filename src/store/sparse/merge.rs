@@ -6,7 +6,7 @@ use super::Engine;
 use super::base::window_bytes;
 use super::builder::Builder;
 use super::ints::{Int, Ints, with_indices};
-use super::turn::Turned;
+use super::turn::Lines;
 use super::window::{Block, Reader};
 use crate::array::Bits;
 use crate::error::Result;
@@ -56,13 +56,13 @@ pub(super) fn copy_rest<W: Bits>(
 pub(super) fn merge_turned<W: Bits>(
     engine: &Engine<W>,
     (lines, positions): (&Range<usize>, &Range<usize>),
-    turned: &Turned<W>,
+    turned: Lines<'_, W>,
     covered: &dyn Fn(usize) -> bool,
     builder: &mut Builder,
     context: &Context,
 ) -> Result<()> {
     let length = engine.facts.length();
-    let new = turned.indices.view();
+    let new = turned.indices;
     let mut reader = Reader::new(engine, context)?;
     let memory = context.reserve(window_bytes(context))?;
     let most = usize::try_from(memory.bytes()).unwrap_or(usize::MAX) / (16 + size_of::<W>());
@@ -119,10 +119,10 @@ impl<W: Bits> Merged<W> {
     fn add(
         &mut self,
         (block, old): (&Block<'_, W>, Range<usize>),
-        (turned, mut next): (&Turned<W>, Range<usize>),
+        (turned, mut next): (Lines<'_, W>, Range<usize>),
         covered: &dyn Fn(usize) -> bool,
     ) {
-        let new = turned.indices.view();
+        let new = turned.indices;
         with_indices!(block.indices.part(old.clone()), list => {
             for (at, &value) in list.iter().zip(&block.values[old]) {
                 let position = at.position();

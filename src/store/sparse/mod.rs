@@ -24,8 +24,8 @@ mod read;
 mod runs;
 mod scan;
 mod sorter;
-mod spill;
 mod stage;
+mod stretches;
 #[cfg(test)]
 mod tests;
 mod turn;

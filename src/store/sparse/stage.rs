@@ -98,11 +98,6 @@ impl Stage {
         })
     }
 
-    /// Positions in a line.
-    pub(super) fn length(&self) -> usize {
-        self.length
-    }
-
     /// Whether so many lines wait that their list has grown beyond its share.
     pub(super) fn is_full(&self) -> bool {
         self.places.len() as u64 * PLACE_BYTES > (self.memory.bytes() / 8).max(4096)
@@ -145,7 +140,11 @@ impl Stage {
         indices: Indices<'_>,
         values: &[W],
     ) -> Result<()> {
-        debug_assert_eq!(indices.bytes().len(), values.len() * self.index_bytes);
+        if indices.bytes().len() != values.len() * self.index_bytes {
+            let mut own = Ints::new(self.length);
+            own.extend(indices, 0);
+            return self.put_entries(index, own.view(), values);
+        }
         let stored = self.room(values.len(), false)?;
         let values_at = self.values_offset(&stored);
         self.store(&stored, stored.offset, indices.bytes())?;

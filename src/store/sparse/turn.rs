@@ -15,6 +15,15 @@ const STRIP_LINES: (usize, usize) = (512, 32 << 10);
 /// Bytes below which a block is not worth another thread's wake-up.
 const PARALLEL_BYTES: usize = 1 << 20;
 
+/// Lines of the file, as somebody made them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lines<'a, W> {
+    /// Where each line's entries begin, and where the last one's end. From 0 on.
+    pub offsets: &'a [usize],
+    pub indices: Indices<'a>,
+    pub values: &'a [W],
+}
+
 /// Lines of the file, made of parts of staged lines.
 #[derive(Debug)]
 pub(super) struct Turned<W> {
@@ -29,25 +38,8 @@ impl<W: Bits> Turned<W> {
         Self { offsets: vec![0], indices: Ints::new(length), values: Vec::new() }
     }
 
-    /// Puts each line's entries in the order of their positions.
-    pub(super) fn sort_lines(&mut self) {
-        let mut order: Vec<usize> = Vec::new();
-        for ends in self.offsets.windows(2) {
-            let range = ends[0]..ends[1];
-            if self.indices.view().part(range.clone()).rises_below(usize::MAX) {
-                continue;
-            }
-            let before = self.indices.view();
-            order.clear();
-            order.extend(range.clone());
-            order.sort_unstable_by_key(|&k| before.at(k));
-            let positions: Vec<usize> = order.iter().map(|&k| before.at(k)).collect();
-            let values: Vec<W> = order.iter().map(|&k| self.values[k]).collect();
-            for (k, position) in range.clone().zip(positions) {
-                self.indices.set(k, position);
-            }
-            self.values[range].copy_from_slice(&values);
-        }
+    pub(super) fn lines(&self) -> Lines<'_, W> {
+        Lines { offsets: &self.offsets, indices: self.indices.view(), values: &self.values }
     }
 
     /// Puts `lines` together: `parts` are those of each staged line, whose index is its position in them.

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::Engine;
-use super::base::{Buffers, values, window_bytes};
+use super::base::{Buffers, values, wide_window_bytes, window_bytes};
 use super::ints::{Ints, Order, in_range, order, with_indices};
 use super::runs::{Line, Patches};
 use crate::array::{Bits, DType};
@@ -15,6 +15,9 @@ use crate::store::{Context, Indices, Reservation};
 
 /// Entries below which a check is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: usize = 1 << 17;
+
+/// Lines of more entries than this on average are long.
+const LONG_ENTRIES: u64 = 1024;
 
 /// The entries of some lines, or of a part of one line.
 #[derive(Debug, Clone)]
@@ -59,8 +62,10 @@ impl<'e, W: Bits> Reader<'e, W> {
     /// Takes its share of the budget: three eighths of what is left, 24 MiB at most.
     pub(super) fn new(engine: &'e Engine<W>, context: &Context) -> Result<Self> {
         engine.base.ready(context)?;
-        let bytes = window_bytes(context);
         let entry = engine.base.entry_bytes().max(8 + size_of::<W>()) as u64;
+        let average = engine.base.entries() / engine.facts.lines().max(1) as u64;
+        let is_long = average > LONG_ENTRIES;
+        let bytes = if is_long { wide_window_bytes(context) } else { window_bytes(context) };
         Ok(Self {
             engine,
             context: context.clone(),

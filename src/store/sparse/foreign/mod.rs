@@ -8,7 +8,8 @@ mod market;
 
 use super::base::{Base, Facts};
 use super::builder::{Builder, Target};
-use super::sorter::{Keys, Sorter};
+use super::sorter::{Arrival, Emitted, Keys, Sorter};
+use super::turn::Lines;
 use crate::array::{Bits, Compression, DType, Element, Shape};
 use crate::error::Result;
 use crate::format::mtx;
@@ -128,14 +129,22 @@ pub(super) fn import<T: Element>(
     context.begin("read", device.len());
     // A quarter for text or members, and then for the new file; the rest to sort in.
     let (sorting, reading) = (context.share(3, 4), context.share(1, 4));
-    let mut sorter = Sorter::new(facts, entries, target, super::sum_bits::<T>, &sorting)?;
+    let coming = (entries, Arrival::Any);
+    let mut sorter =
+        Sorter::new(facts, coming, target.clone(), super::sum_bits::<T>, sorting.clone())?;
     let placing =
         Placing { keys: sorter.keys(), compression: facts.compression, shape: facts.shape };
     read::<T::Bits>(foreign, placing, device, &reading, &mut |keys, values| {
         sorter.add(keys, values)
     })?;
     let mut builder = Builder::new(target.clone(), facts, entries, None)?;
-    sorter.finish(&mut builder)?;
+    sorter.finish(&mut |_, emitted| match emitted {
+        Emitted::Lines(Lines { offsets, indices, values }) => {
+            builder.push(offsets, indices, values, &sorting)
+        }
+        Emitted::Part(part, _) => builder.push_part(part.indices, part.values, &sorting),
+        Emitted::End => builder.end_line(),
+    })?;
     builder.finish()
 }
 

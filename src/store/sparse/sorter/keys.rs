@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(in crate::store::sparse) struct Keys {
     /// Bits of a key, and those of them that are the position.
     pub(super) bits: u32,
-    position_bits: u32,
+    pub(super) position_bits: u32,
 }
 
 impl Keys {

@@ -13,17 +13,16 @@ mod sort;
 
 use std::ops::Range;
 
+pub(super) use emit::{Emitted, ShowEmitted};
 pub(super) use keys::Keys;
 
-use self::bins::{Bin, Held, Log};
+use self::bins::{Held, Log, ReadBack};
 use self::emit::{Emitter, Sorted};
-use self::sort::{low_bits, sort};
+use self::sort::{low_bits, sort, sorting_bytes};
 use super::base::Facts;
-use super::builder::{Builder, Target};
-use super::ints::Ints;
+use super::builder::Target;
 use crate::array::Bits;
 use crate::error::Result;
-use crate::store::behind::WriteBehind;
 use crate::store::{Context, Reservation, join};
 
 /// Entries of a bin at which sorting stays in a core's cache.
@@ -35,11 +34,11 @@ const MOST_BINS: u64 = 4096;
 /// Entries of a block, at most.
 const BLOCK_ENTRIES: usize = 256;
 
+/// The most entries that are held: what comes before each bin is counted in 32 bits.
+const MOST_HELD: u64 = 1 << 31;
+
 /// Bytes that are written aside, or read back, in one call.
 const CHUNK_BYTES: usize = 1 << 20;
-
-/// Who is shown entries: keys, and as many values.
-type ShowEntries<'s, W> = dyn FnMut(&[u64], &[W]) -> Result<()> + 's;
 
 /// Entries below which a group of bins is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: u64 = 1 << 15;
@@ -47,91 +46,148 @@ const PARALLEL_ENTRIES: u64 = 1 << 15;
 /// Entries of a group of bins: enough that each thread has some bins.
 const GROUP_ENTRIES: u64 = 1 << 19;
 
+/// Who is shown entries: keys, and as many values.
+type ShowEntries<'s, W> = dyn FnMut(&[u64], &[W]) -> Result<()> + 's;
+
+/// In which order entries come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// In any.
+    Any,
+    /// Those of each line by their positions.
+    ByPosition,
+}
+
 /// Entries that wait to be sorted.
-pub(super) struct Sorter<'c, W> {
+#[derive(Debug)]
+pub(super) struct Sorter<W> {
     facts: Facts,
     keys: Keys,
-    target: &'c Target,
-    context: &'c Context,
+    target: Target,
+    context: Context,
     sum: fn(W, W) -> W,
+    arrival: Arrival,
     /// The bits in which the keys differ, and how many of them a bin's keys differ in.
     bits: u32,
     bin_bits: u32,
-    bins: Vec<Bin>,
+    bins: usize,
     held: Held<W>,
     /// What was written aside.
-    log: Option<Log>,
-    /// Entries that come in all.
+    log: Option<Log<W>>,
+    /// Entries that come in all, as far as is known.
     expected: u64,
     /// What is held takes it.
     memory: Option<Reservation>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Part {
-    Keys,
-    Values,
+/// What emitting needs from one group of bins to the next.
+struct Groups<W> {
+    read: ReadBack,
+    /// What waits to be shown, and what is being sorted.
+    pair: [Sorted<W>; 2],
 }
 
-impl<'c, W: Bits> Sorter<'c, W> {
-    /// For `expected` entries at most, all of which are to be sorted with `context`'s memory.
+impl<W> Default for Groups<W> {
+    fn default() -> Self {
+        Self { read: ReadBack::default(), pair: [Sorted::default(), Sorted::default()] }
+    }
+}
+
+impl<W: Bits> Sorter<W> {
+    /// For about `expected` entries, all of which are to be sorted with `context`'s memory.
     ///
     /// # Errors
     /// As [`Keys::new`], and where the budget does not hold a few of them.
     pub(super) fn new(
         facts: Facts,
-        expected: u64,
-        target: &'c Target,
+        (expected, arrival): (u64, Arrival),
+        target: Target,
         sum: fn(W, W) -> W,
-        context: &'c Context,
+        context: Context,
     ) -> Result<Self> {
         let keys = Keys::new(facts)?;
-        Self::over((facts, keys, keys.bits), expected, target, sum, context)
+        Self::over((facts, keys, keys.bits), (expected, arrival), target, sum, context)
     }
 
     /// For keys that differ in the lowest `bits` bits.
     fn over(
         (facts, keys, bits): (Facts, Keys, u32),
-        expected: u64,
-        target: &'c Target,
+        (expected, arrival): (u64, Arrival),
+        target: Target,
         sum: fn(W, W) -> W,
-        context: &'c Context,
+        context: Context,
     ) -> Result<Self> {
-        let entry = (size_of::<u64>() + size_of::<W>()) as u64;
-        // Half of the memory holds what comes, a quarter of that for blocks that are not full and for lists; with the
-        // other half it is sorted.
-        let most = (context.available_bytes() / 8 * 3 / entry).min(expected).max(2);
         // A bin should fit the cache, and the memory when it is sorted: a sorter for what did not must cut finer.
-        let threads = context.threads() as u64;
-        let sorted = 2 * entry + Self::sorting_bytes(threads);
-        let fits = (context.available_bytes() / 4 / sorted).max(1);
+        let most = Self::most_held(expected, &context);
+        let fits = context.available_bytes() / 4 / Self::bytes(1, 1, context.threads());
+        let fits = fits.max(1);
         let least = if expected > fits { 2 } else { 1 };
         let bins = expected.div_ceil(BIN_ENTRIES.min(fits));
         let bins = bins.clamp(least, MOST_BINS.min(most / 64).max(least));
         let bin_bits = bits.saturating_sub(u64::BITS - (bins - 1).leading_zeros());
-        let bins = 1usize << (bits - bin_bits);
-        let block = (most as usize / (8 * bins)).clamp(1, BLOCK_ENTRIES);
-        let blocks = (most as usize).div_ceil(block) + bins;
-        let list = bins * size_of::<Bin>() + blocks * size_of::<u32>() * 2;
-        Ok(Self {
-            memory: Some(context.reserve((blocks * block) as u64 * entry + list as u64)?),
+        let mut sorter = Self {
             facts,
             keys,
             target,
             context,
             sum,
+            arrival,
             bits,
             bin_bits,
-            bins: vec![Bin::default(); bins],
-            held: Held::new(blocks, block)?,
+            bins: 1 << (bits - bin_bits),
+            held: Held::none(0)?,
             log: None,
             expected,
-        })
+            memory: None,
+        };
+        sorter.hold()?;
+        Ok(sorter)
+    }
+
+    /// How many entries are held: with three eighths of the memory, of which a quarter is for blocks that are not full and
+    /// for lists; with the rest they are sorted.
+    fn most_held(expected: u64, context: &Context) -> u64 {
+        let most = context.available_bytes() / 8 * 3 / Self::ENTRY_BYTES;
+        most.min(expected).clamp(2, MOST_HELD)
+    }
+
+    /// Takes its share of the memory for holding entries.
+    fn hold(&mut self) -> Result<()> {
+        let most = Self::most_held(self.expected, &self.context) as usize;
+        let block = (most / (8 * self.bins)).clamp(1, BLOCK_ENTRIES);
+        self.held = Held::new(self.bins, most, block)?;
+        self.memory = Some(self.context.reserve(self.held.bytes())?);
+        Ok(())
     }
 
     /// How places are made keys.
     pub(super) fn keys(&self) -> Keys {
         self.keys
+    }
+
+    /// From now on entries come in any order.
+    pub(super) fn lose_order(&mut self) {
+        self.arrival = Arrival::Any;
+    }
+
+    /// Takes a larger share of the memory, of which there is more than there was, if it does not hold all that is expected.
+    ///
+    /// # Errors
+    /// Where no scratch file can be made or written.
+    pub(super) fn widen(&mut self) -> Result<()> {
+        if self.held.capacity() as u64 >= self.expected {
+            return Ok(());
+        }
+        self.spill()?;
+        self.release()?;
+        self.hold()
+    }
+
+    /// Gives back the memory for holding entries, where none is held.
+    fn release(&mut self) -> Result<()> {
+        self.held = Held::none(self.bins)?;
+        self.memory = None;
+        Ok(())
     }
 
     /// Takes entries.
@@ -143,7 +199,7 @@ impl<'c, W: Bits> Sorter<'c, W> {
         let bin_of = |key: u64| (key & mask).checked_shr(bin_bits).unwrap_or(0) as usize;
         let mut taken = 0;
         while taken < keys.len() {
-            taken += self.held.take(&keys[taken..], &values[taken..], &mut self.bins, bin_of);
+            taken += self.held.take(&keys[taken..], &values[taken..], bin_of);
             if taken < keys.len() {
                 self.spill()?;
             }
@@ -154,117 +210,114 @@ impl<'c, W: Bits> Sorter<'c, W> {
     /// Writes all that is held aside, bin by bin.
     fn spill(&mut self) -> Result<()> {
         if self.log.is_none() {
-            let bytes = self.expected * (size_of::<u64>() + size_of::<W>()) as u64;
+            let bytes = self.expected.saturating_mul(Self::ENTRY_BYTES);
             let device = self.target.medium.scratch(&self.target.path, bytes)?;
-            let behind = WriteBehind::scratch(bytes, self.context.budget());
-            self.log = Some(Log { device, bytes: 0, behind });
+            self.log = Some(Log::new(device, bytes, self.context.budget()));
         }
         let log = self.log.as_mut().expect("it was just made");
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        for bin in self.bins.iter_mut().filter(|bin| bin.held > 0) {
-            for part in [Part::Keys, Part::Values] {
-                for (keys, values) in self.held.blocks(bin) {
-                    let bytes: &[u8] = match part {
-                        Part::Keys => bytemuck::cast_slice(keys),
-                        Part::Values => bytemuck::cast_slice(values),
-                    };
-                    if chunk.len() + bytes.len() > CHUNK_BYTES {
-                        log.write(&mut chunk)?;
-                    }
-                    chunk.extend_from_slice(bytes);
-                }
-                if part == Part::Keys {
-                    let keys_bytes = (bin.held * size_of::<u64>()) as u64;
-                    let begin = log.bytes + chunk.len() as u64 - keys_bytes;
-                    bin.pieces.push((begin, bin.held as u32));
-                }
-            }
-            bin.held = 0;
-            bin.blocks.clear();
-        }
-        log.write(&mut chunk)?;
-        self.held.used = 0;
+        log.spill(&mut self.held)?;
         self.context.advance(0)
     }
 
-    /// Appends all entries to `builder`, and ends every line.
+    /// Shows all lines from the first to the last, with all entries.
     ///
     /// # Errors
-    /// Where reading or writing fails.
-    pub(super) fn finish(self, builder: &mut Builder) -> Result<()> {
-        let (keys, context, lines) = (self.keys, self.context, self.facts.lines());
-        let mut emitter = Emitter {
-            builder,
-            keys,
-            context,
-            offsets: Vec::new(),
-            indices: Ints::new(self.facts.length()),
-        };
+    /// Where reading fails, or `show`.
+    pub(super) fn finish(self, show: &mut ShowEmitted<'_, W>) -> Result<()> {
+        let lines = self.facts.lines();
+        let mut emitter = Emitter::new(self.keys, self.facts.length(), show);
         self.emit_all(&mut emitter)?;
         emitter.end_lines(lines)
     }
 
-    fn emit_all(mut self, emitter: &mut Emitter<'_>) -> Result<()> {
-        if self.log.is_some() {
+    fn emit_all(mut self, emitter: &mut Emitter<'_, W>) -> Result<()> {
+        let largest = (0..self.bins).map(|bin| self.entries(bin)).max().unwrap_or(0);
+        if self.log.is_some() || Self::bytes(largest, largest, self.context.threads()) > self.room()
+        {
             self.spill()?;
             // The memory is needed for sorting.
-            self.held = Held::new(0, 1)?;
-            self.memory = None;
+            self.release()?;
         }
-        let room = self.context.available_bytes() / 8 * 7;
-        let sorting_bytes = Self::sorting_bytes(self.context.threads() as u64);
-        // One group is sorted while the one before is appended.
-        let fits = |all: u64, largest: u64| {
-            let sorted = all.saturating_mul(2 * Self::ENTRY_BYTES);
-            sorted.saturating_add(largest.saturating_mul(sorting_bytes)) <= room
-        };
-        let mut pair = [Sorted::default(), Sorted::default()];
-        let mut group: Range<usize> = 0..0;
-        let (mut all, mut largest) = (0, 0);
-        for index in 0..self.bins.len() {
-            let entries = self.bins[index].entries();
-            if entries > 0 && (all >= GROUP_ENTRIES || !fits(all + entries, largest.max(entries))) {
-                self.emit(group, &mut pair, emitter)?;
-                group = index..index;
-                (all, largest) = (0, 0);
-                if !fits(entries, entries) {
-                    pair[0].put(emitter)?;
-                    pair = [Sorted::default(), Sorted::default()];
-                    self.emit_large(index, emitter)?;
-                    group = index + 1..index + 1;
-                    continue;
-                }
+        emitter.set_bin_bits(self.bin_bits);
+        let mut groups = Groups::default();
+        let room = self.room();
+        let mut group = self.group(0, room);
+        while !group.is_empty() {
+            let next = self.group(group.end, room);
+            if let Some(log) = &self.log {
+                log.prefetch(&next);
             }
-            (all, largest) = (all + entries, largest.max(entries));
-            group.end = index + 1;
+            let first = self.entries(group.start);
+            if Self::bytes(first, first, self.context.threads()) <= room {
+                self.emit(group, &mut groups, emitter)?;
+            } else {
+                groups.pair[0].put(emitter)?;
+                groups = Groups::default();
+                self.emit_large(group.start, emitter)?;
+                emitter.set_bin_bits(self.bin_bits);
+            }
+            group = next;
         }
-        self.emit(group, &mut pair, emitter)?;
-        pair[0].put(emitter)
+        groups.pair[0].put(emitter)
+    }
+
+    /// The bins from `first` on that are sorted at once: enough for all threads, no more than fit. Empty at the end.
+    fn group(&self, first: usize, room: u64) -> Range<usize> {
+        let (mut all, mut largest) = (0, 0);
+        let mut end = first;
+        while end < self.bins && all < GROUP_ENTRIES {
+            let entries = self.entries(end);
+            (all, largest) = (all + entries, largest.max(entries));
+            if end > first && Self::bytes(all, largest, self.context.threads()) > room {
+                break;
+            }
+            end += 1;
+        }
+        first..end
+    }
+
+    /// What sorting may take of what is left: a quarter is for whoever is shown the lines.
+    fn room(&self) -> u64 {
+        self.context.available_bytes() / 4 * 3
+    }
+
+    /// How many entries wait in a bin.
+    fn entries(&self, bin: usize) -> u64 {
+        self.held.entries(bin) as u64 + self.log.as_ref().map_or(0, |log| log.entries(bin))
+    }
+
+    /// Bytes that it takes to sort bins of so many entries, and in the largest so many, while those before are shown.
+    fn bytes(all: u64, largest: u64, threads: usize) -> u64 {
+        let sorting = largest.saturating_mul(Self::sorting_bytes(threads));
+        all.saturating_mul(3 * Self::ENTRY_BYTES).saturating_add(sorting)
     }
 
     const ENTRY_BYTES: u64 = (size_of::<u64>() + size_of::<W>()) as u64;
 
-    /// Bytes that sorting takes for each entry of the largest bin, on every thread: twice its key and its place, and its
-    /// value.
-    const fn sorting_bytes(threads: u64) -> u64 {
-        (2 * size_of::<(u64, u32)>() + size_of::<W>()) as u64 * threads
+    /// Bytes that sorting takes for each entry of the largest bin, on every thread.
+    const fn sorting_bytes(threads: usize) -> u64 {
+        sorting_bytes::<W>() * threads as u64
     }
 
-    /// Sorts some bins into the first of `pair`, while what was sorted there before is appended.
+    /// Sorts some bins, while what was sorted before is shown.
     fn emit(
         &self,
         bins: Range<usize>,
-        pair: &mut [Sorted<W>; 2],
-        emitter: &mut Emitter<'_>,
+        groups: &mut Groups<W>,
+        emitter: &mut Emitter<'_, W>,
     ) -> Result<()> {
-        let bins: Vec<&Bin> = self.bins[bins].iter().filter(|bin| bin.entries() > 0).collect();
-        let all: u64 = bins.iter().map(|bin| bin.entries()).sum();
-        let largest = bins.iter().map(|bin| bin.entries()).max().unwrap_or(0);
+        let counts: Vec<usize> = bins.clone().map(|bin| self.entries(bin) as usize).collect();
+        let (all, largest) =
+            (counts.iter().sum::<usize>(), counts.iter().max().map_or(0, |&it| it));
+        let mut bytes = largest as u64 * Self::sorting_bytes(self.context.threads());
+        if self.log.is_some() {
+            bytes += all as u64 * Self::ENTRY_BYTES;
+        }
+        let Groups { read, pair } = groups;
         let [ready, next] = &mut *pair;
-        let sorting_bytes = largest * Self::sorting_bytes(self.context.threads() as u64);
         let take = |next: &mut Sorted<W>| {
-            next.make_room(all as usize, self.context)?;
-            self.context.reserve(sorting_bytes)
+            next.make_room(all, &self.context)?;
+            self.context.reserve(bytes)
         };
         let _memory = match take(next) {
             Ok(memory) => memory,
@@ -276,13 +329,13 @@ impl<'c, W: Bits> Sorter<'c, W> {
             }
         };
         let (mut made, mut put) = (Ok(()), Ok(()));
-        let mut make = || made = self.sort(&bins, next);
-        let mut append = || put = ready.put(emitter);
-        if all < PARALLEL_ENTRIES || self.context.threads() == 1 {
-            append();
+        let mut make = || made = self.sort(bins.clone(), &counts, read, next);
+        let mut show = || put = ready.put(emitter);
+        if all < PARALLEL_ENTRIES as usize || self.context.threads() == 1 {
+            show();
             make();
         } else {
-            self.context.install(|| join(&mut append, &mut make));
+            self.context.install(|| join(&mut show, &mut make));
         }
         put?;
         made?;
@@ -291,60 +344,73 @@ impl<'c, W: Bits> Sorter<'c, W> {
     }
 
     /// Brings the entries of `bins` together and sorts them.
-    fn sort(&self, bins: &[&Bin], sorted: &mut Sorted<W>) -> Result<()> {
-        let mut parts = Vec::with_capacity(bins.len());
-        sorted.counts.clear();
-        sorted.counts.extend(bins.iter().map(|bin| (bin.entries() as usize, 0)));
-        let (mut keys, mut values) = (&mut sorted.keys[..], &mut sorted.values[..]);
-        for (bin, counts) in bins.iter().zip(&mut sorted.counts) {
-            let (own_keys, rest) = std::mem::take(&mut keys).split_at_mut(counts.0);
-            keys = rest;
-            let (own_values, rest) = std::mem::take(&mut values).split_at_mut(counts.0);
-            values = rest;
-            parts.push((*bin, own_keys, own_values, counts, Ok(())));
+    fn sort(
+        &self,
+        bins: Range<usize>,
+        counts: &[usize],
+        read: &mut ReadBack,
+        sorted: &mut Sorted<W>,
+    ) -> Result<()> {
+        if let Some(log) = &self.log {
+            log.read(&bins, read)?;
         }
-        self.context.for_each(parts.iter_mut().collect(), |_, part| {
-            let (bin, keys, values, counts, done) = part;
-            *done = self.collect(bin, keys, values);
-            counts.1 = sort(keys, values, self.bin_bits, self.sum);
+        let Sorted { keys, values, counts: found, .. } = sorted;
+        found.clear();
+        found.extend(counts.iter().map(|&count| (count, 0)));
+        let (mut keys, mut values) = (&mut keys[..], &mut values[..]);
+        let mut parts = Vec::with_capacity(bins.len());
+        for (bin, found) in bins.clone().zip(found) {
+            let (own_keys, rest) = std::mem::take(&mut keys).split_at_mut(found.0);
+            keys = rest;
+            let (own_values, rest) = std::mem::take(&mut values).split_at_mut(found.0);
+            values = rest;
+            parts.push((bin, own_keys, own_values, found));
+        }
+        let lowest = match self.arrival {
+            Arrival::Any => 0,
+            Arrival::ByPosition => self.keys.position_bits.min(self.bin_bits),
+        };
+        self.context.for_each(parts, |_, (bin, keys, values, found)| {
+            self.collect(read, (bins.start, bin), keys, values);
+            found.1 = sort(keys, values, lowest..self.bin_bits, self.sum);
         });
-        parts.into_iter().try_for_each(|(.., done)| done)
+        Ok(())
     }
 
-    /// Brings a bin's entries together, in the order in which they came.
-    fn collect(&self, bin: &Bin, keys: &mut [u64], values: &mut [W]) -> Result<()> {
-        let mut end = 0;
-        if let Some(log) = &self.log {
-            for &(at, count) in &bin.pieces {
-                let own = end..end + count as usize;
-                log.read(at, &mut keys[own.clone()], &mut values[own.clone()])?;
-                end = own.end;
-            }
-        }
+    /// Brings a bin's entries together, in the order in which they came: what was read of bins from `first` on, and what is
+    /// held.
+    fn collect(
+        &self,
+        read: &ReadBack,
+        (first, bin): (usize, usize),
+        keys: &mut [u64],
+        values: &mut [W],
+    ) {
+        let mut end =
+            self.log.as_ref().map_or(0, |log| log.collect(read, (first, bin), keys, values));
         for (block_keys, block_values) in self.held.blocks(bin) {
             let own = end..end + block_keys.len();
             keys[own.clone()].copy_from_slice(block_keys);
             values[own.clone()].copy_from_slice(block_values);
             end = own.end;
         }
-        Ok(())
     }
 
-    /// Sorts and appends a bin that exceeds the memory.
-    fn emit_large(&self, index: usize, emitter: &mut Emitter<'_>) -> Result<()> {
-        let bin = &self.bins[index];
+    /// Sorts and shows a bin that exceeds the memory.
+    fn emit_large(&self, bin: usize, emitter: &mut Emitter<'_, W>) -> Result<()> {
         if self.bin_bits == 0 {
             return self.emit_same(bin, emitter);
         }
-        let context = self.context.share(3, 4);
-        let facts = (self.facts, self.keys, self.bin_bits);
-        let mut finer = Sorter::over(facts, bin.entries(), self.target, self.sum, &context)?;
+        let keys = (self.facts, self.keys, self.bin_bits);
+        let coming = (self.entries(bin), self.arrival);
+        let (target, context) = (self.target.clone(), self.context.clone());
+        let mut finer = Self::over(keys, coming, target, self.sum, context)?;
         self.each_chunk(bin, &mut |keys, values| finer.add(keys, values))?;
         finer.emit_all(emitter)
     }
 
-    /// Appends the sum of a bin whose entries all have one place.
-    fn emit_same(&self, bin: &Bin, emitter: &mut Emitter<'_>) -> Result<()> {
+    /// Shows the sum of a bin whose entries all have one place.
+    fn emit_same(&self, bin: usize, emitter: &mut Emitter<'_, W>) -> Result<()> {
         let mut total: Option<(u64, W)> = None;
         self.each_chunk(bin, &mut |keys, values| {
             for (&key, &value) in keys.iter().zip(values) {
@@ -360,24 +426,11 @@ impl<'c, W: Bits> Sorter<'c, W> {
     }
 
     /// Shows a bin's entries in parts of few bytes, in the order in which they came.
-    fn each_chunk(&self, bin: &Bin, show: &mut ShowEntries<'_, W>) -> Result<()> {
-        let entry = size_of::<u64>() + size_of::<W>();
-        let most = (self.context.available_bytes() as usize / 8).min(CHUNK_BYTES) / entry;
-        let (mut keys, mut values) = (vec![0; most.max(1)], vec![W::default(); most.max(1)]);
+    fn each_chunk(&self, bin: usize, show: &mut ShowEntries<'_, W>) -> Result<()> {
+        let bytes = (self.context.available_bytes() as usize / 8).min(CHUNK_BYTES);
+        let most = (bytes / Self::ENTRY_BYTES as usize).max(1);
         if let Some(log) = &self.log {
-            for &(at, count) in &bin.pieces {
-                let values_at = at + u64::from(count) * size_of::<u64>() as u64;
-                for first in (0..count as usize).step_by(most.max(1)) {
-                    let some = most.max(1).min(count as usize - first);
-                    let keys = &mut keys[..some];
-                    let values = &mut values[..some];
-                    let from = at + (first * size_of::<u64>()) as u64;
-                    log.device.read_into(from, bytemuck::cast_slice_mut(keys))?;
-                    let from = values_at + (first * size_of::<W>()) as u64;
-                    log.device.read_into(from, bytemuck::cast_slice_mut(values))?;
-                    show(keys, values)?;
-                }
-            }
+            log.each_chunk(bin, most, show)?;
         }
         self.held.blocks(bin).try_for_each(|(keys, values)| show(keys, values))
     }
