@@ -89,7 +89,7 @@ fn lists_are_sorted_within_any_budget() {
     let header = "%%MatrixMarket matrix coordinate real general\n";
     fs::write(place.path("a.mtx"), format!("{header}5000 1000 {count}\n{text}")).unwrap();
     place.does("convert a.mtx right.npz");
-    for memory in ["256KiB", "512KiB", "1MiB", "2MiB", "3MiB", "5MiB"] {
+    for memory in ["128KiB", "256KiB", "512KiB", "1MiB", "2MiB", "3MiB", "5MiB"] {
         for threads in [1, 2] {
             let options = format!("--force --memory {memory} --threads {threads}");
             place.does(&format!("convert a.mtx b.npz {options}"));
@@ -119,6 +119,11 @@ fn lines_of_any_length_take_no_memory() {
     let body = format!("1 1 1\n2 2 {}\n3 3 3\n", "7".repeat(3 << 20));
     fs::write(place.path("a.mtx"), format!("{MARKET}{body}")).unwrap();
     place.refuses("digest a.mtx --memory 256KiB", &["a.mtx", "line 5", "longer"]);
+    let more = format!("{}\n%{}\n", " ".repeat(3 << 20), "c".repeat(3 << 20));
+    fs::write(place.path("c.mtx"), format!("{MARKET}1 1 1\n{more}{more}2 2 2\n3 3 3\n{more}"))
+        .unwrap();
+    place.does("convert c.mtx c.npz --memory 64KiB");
+    place.does("verify c.mtx c.npz");
     let comment =
         format!("%%MatrixMarket matrix coordinate real general\n%{}\n", "c".repeat(3 << 20));
     fs::write(place.path("b.mtx"), format!("{comment}1 1 1\n1 1 5\n")).unwrap();

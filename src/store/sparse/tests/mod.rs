@@ -7,6 +7,7 @@ mod builder;
 mod damage;
 mod files;
 mod fills;
+mod foreign;
 mod lines;
 mod overlay;
 mod scattered;
