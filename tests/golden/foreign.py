@@ -65,6 +65,15 @@ def good_npz():
     save("bsr-duplicates", tall, tall.toarray(), 12, "a block stated twice", False)
     far = sp.dia_array((np.arange(1.0, 16).reshape(3, 5), [-2, 0, 7]), shape=(6, 4))
     save("dia-outside", far, far.toarray(), 15, "a diagonal outside; more values than columns", False)
+    for index in ["int8", "uint8", "int16", "uint16", "uint32", "uint64"]:
+        these = lambda *values: np.array(values, index)
+        raw(f"coo-indices-{index}", "coo", np.diag([1.0, 2, 3]), 3, row=these(2, 0, 1), col=these(2, 0, 1),
+            data=np.array([3.0, 1, 2]))
+        raw(f"bsr-indices-{index}", "bsr", np.kron([[0, 1], [1, 0]], np.ones((2, 2))), 8, indptr=these(0, 1, 2),
+            indices=these(1, 0), data=np.ones((2, 2, 2)))
+        raw(f"dia-indices-{index}", "dia", np.diag([1.0, 2], 1), 3, offsets=these(1), data=np.array([[9.0, 1, 2]]))
+    raw("bsr-longer", "bsr", np.kron([[0, 1], [1, 0]], np.ones((2, 2))), 12, indptr=np.array([0, 1, 2]),
+        indices=np.array([1, 0, 7]), data=np.ones((3, 2, 2)))
     eye = sp.coo_matrix(np.eye(2))
     np.savez(FILES / "npz" / "coo-format-as-text.npz", format=np.array("coo"), shape=np.array([2, 2]),
              row=eye.row, col=eye.col, data=eye.data)
@@ -76,6 +85,14 @@ def save(name, matrix, dense, stored, why, compressed):
     sp.save_npz(path, matrix, compressed=compressed)
     assert np.array_equal(sp.load_npz(path).toarray(), dense, equal_nan=True), name
     expect(f"npz/{name}.npz", dense, "csr", stored, why)
+
+
+def raw(name, layout, dense, stored, **arrays):
+    """A file of just these arrays, as its user may have made it."""
+    path = FILES / "npz" / f"{name}.npz"
+    np.savez(path, format=np.array(layout.encode()), shape=np.array(dense.shape), **arrays)
+    assert np.array_equal(sp.load_npz(path).toarray(), dense), name
+    expect(f"npz/{name}.npz", dense, "csr", stored, "what SciPy reads and does not write")
 
 
 def bad_npz():

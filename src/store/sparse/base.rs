@@ -103,6 +103,11 @@ impl Base {
         places.map_or(self.stated, |places| places.entries)
     }
 
+    /// Bytes of entries behind the last line's, as far as that is known without reading them: SciPy drops them too.
+    pub(super) fn ignored_bytes(&self) -> u64 {
+        (self.stated - self.entries()) * self.entry_bytes() as u64
+    }
+
     /// Reads an archive once from front to back, for the checksums of its members.
     pub(super) fn check_members(&self, context: &Context) -> Result<()> {
         let Some(file) = self.file.as_ref().filter(|file| file.source.is_archive()) else {
@@ -152,9 +157,7 @@ impl Base {
     pub(super) fn is_in_place(&self) -> bool {
         match self.file.as_ref().map(|file| &file.source) {
             None | Some(Source::Made) => true,
-            Some(Source::Archive(layout)) => {
-                layout.members().iter().all(|member| member.in_place().is_some())
-            }
+            Some(Source::Archive(layout)) => layout.in_place().iter().all(Option::is_some),
             Some(Source::Foreign(_)) => false,
         }
     }
@@ -163,7 +166,9 @@ impl Base {
     pub(super) fn entry_bytes(&self) -> usize {
         let width = |file: &File| match (&file.source, file.places.get()) {
             (_, Some(places)) => places.indices.width.bytes(),
-            (Source::Archive(layout), None) => layout.indices.dtype.item_size(),
+            (Source::Archive(layout), None) => {
+                IndexWidth::holding(layout.indices.dtype).map_or(0, IndexWidth::bytes)
+            }
             (Source::Foreign(Import { facts, .. }), None) => {
                 IndexWidth::fitting(facts.shape, self.stated).bytes()
             }
