@@ -175,6 +175,24 @@ fn stored_zeros_are_kept_or_dropped_as_asked() {
     }
     place.does("convert b.npz other.npz --drop-zeros --dtype f32 --layout csc");
     assert_eq!(place.json("info other.npz --json")["nnz"], 2);
+    // What the conversion makes zero is zero.
+    fs::write(place.path("tiny.mtx"), format!("{MARKET}1 1 1e-50\n1 4 -1e-50\n3 2 7\n")).unwrap();
+    place.does("convert tiny.mtx tiny.npz");
+    for (to, dtype, nnz) in [
+        ("f.npz", "f32", 2),
+        ("g.npz --layout csc", "f32", 2),
+        ("h.npz --layout coo", "f32", 2),
+        ("i.npz", "i16", 1),
+        ("j.npz --layout csc", "f64", 3),
+    ] {
+        let name = to.split(' ').next().unwrap();
+        for (options, expected) in [("", 3), ("--drop-zeros", nnz)] {
+            place.does(&format!("convert tiny.npz {to} --dtype {dtype} {options} --force"));
+            let info = place.json(&format!("info {name} --json"));
+            let stored = info["nnz"].as_u64().or(info["stated"].as_u64());
+            assert_eq!(stored, Some(expected), "{to} {options}");
+        }
+    }
     place.does("convert b.npz out.mtx --drop-zeros");
     let text = fs::read_to_string(place.path("out.mtx")).unwrap();
     assert!(text.ends_with("\n3 4 2\n1 4 -0.0\n3 2 7.0\n"), "{text}");
