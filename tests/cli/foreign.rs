@@ -248,6 +248,20 @@ fn check_tells_whole_files_from_damaged_ones() {
         }
     }
     place.refuses("check none.npz", &["none.npz", "No such file"]);
+    // What cannot be read is told, and keeps no other file from being checked.
+    let ran = place.run("check none.npz coo.npz also-none.npy a.npz");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stdout.starts_with("coo.npz: damaged: ") && ran.stdout.ends_with("a.npz: whole\n"));
+    for (line, name) in ran.stderr.lines().zip(["none.npz", "also-none.npy"]) {
+        assert!(line.starts_with(&format!("error: {name}: ")), "{ran:?}");
+    }
+    assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{ran:?}");
+    let ran = place.run("check none.npz a.npz --json");
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        (ran.code, &found),
+        (Some(2), &json!([{"path": "a.npz", "whole": true, "damage": null}]))
+    );
 }
 
 #[test]
