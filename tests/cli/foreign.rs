@@ -42,6 +42,12 @@ fn every_command_reads_a_market_file() {
     {
         place.does(command);
     }
+    let told = place.does("explain a.mtx --columns 0 --analyze");
+    assert!(
+        told.starts_with("reads 3x1 of 3x4 f64\n1. sort entries: reads ")
+            && told.contains("\n   took "),
+        "{told}"
+    );
     place.refuses(
         "assign a.mtx --columns 0 --from b.npy",
         &["a.mtx", "mtx coordinate", "not written to"],

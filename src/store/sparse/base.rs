@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::places::{File, Import, Place, Places, Source};
-use crate::array::{Compression, DType, IndexWidth, Shape};
+use crate::array::{Bits, Compression, DType, IndexWidth, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::npz::{NpzLayout, NpzPlan, Part, check_members};
 use crate::store::reader::DeviceReader;
-use crate::store::{Context, Indices};
+use crate::store::{Context, Indices, Plan};
 use crate::sys::{Device, DeviceKind, Medium};
 
 /// Bytes of a member that are copied, or of `indptr` that are checked, at a time.
@@ -95,6 +95,11 @@ impl Base {
     /// Makes the arrays where that has to be done first, with `context`'s memory.
     pub(super) fn ready(&self, context: &Context) -> Result<()> {
         self.file.as_ref().map_or(Ok(()), |file| file.places(context, self.lines).map(|_| ()))
+    }
+
+    /// What is still to be done before that, as a plan.
+    pub(super) fn opening<W: Bits>(&self, context: &Context) -> Result<Plan> {
+        self.file.as_ref().map_or(Ok(Plan::default()), |file| file.opening::<W>(context))
     }
 
     /// How many there are; of another format that was not read yet, how many it states.

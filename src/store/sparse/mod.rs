@@ -17,6 +17,7 @@ mod gather;
 mod ints;
 mod merge;
 mod numbers;
+mod opening;
 mod overlay;
 mod parts;
 mod places;

@@ -9,10 +9,13 @@ use super::foreign::Foreign;
 use super::numbers::Numbers;
 use crate::array::IndexWidth;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::npz::{Member, NpzLayout};
-use crate::store::Context;
+use crate::format::npz::{Member, NpzLayout, Placement};
 use crate::store::reader::DeviceReader;
+use crate::store::{Context, StepKind};
 use crate::sys::{Device, Medium};
+
+/// Memory that copying takes: a part of a member, twice where its integers are widened, and to decompress it.
+pub(super) const COPYING_BYTES: u64 = 4 * CHUNK_BYTES as u64;
 
 /// Where members begin in a copy: at multiples of this.
 const ALIGNMENT_BYTES: u64 = 64;
@@ -95,7 +98,7 @@ impl File {
         let places = match &self.source {
             Source::Made => unreachable!("the places of a file that was made here are known"),
             Source::Archive(layout) => {
-                let mut places = self.locate(layout)?;
+                let mut places = self.locate(layout, context)?;
                 places.entries = self.check_indptr(&places, lines)?;
                 places
             }
@@ -106,6 +109,7 @@ impl File {
 
     /// Makes the arrays of another format.
     fn import(&self, import: &Import, context: &Context) -> Result<Places> {
+        let _step = context.step(StepKind::SortEntries);
         let target =
             Target { medium: Arc::clone(&self.medium), path: self.near.clone(), existing: None };
         let made = (import.import)(&import.foreign, import.facts, &*self.device, &target, context)
@@ -133,10 +137,11 @@ impl File {
     }
 
     /// Finds each array in the file or copies it out.
-    fn locate(&self, layout: &NpzLayout) -> Result<Places> {
+    fn locate(&self, layout: &NpzLayout, context: &Context) -> Result<Places> {
         let arrays = Array::all(layout);
         let bytes: u64 = arrays.iter().map(Array::copied_bytes).sum();
         let needs_copy = !arrays.iter().all(Array::is_in_place);
+        let _step = needs_copy.then(|| context.step(StepKind::CopyMembers));
         let mut copy = match needs_copy {
             true => Some(self.medium.scratch(&self.near, bytes)?),
             false => None,
@@ -201,7 +206,7 @@ impl File {
 }
 
 /// One of the three arrays of an archive.
-struct Array<'l> {
+pub(super) struct Array<'l> {
     member: &'l Member,
     /// How wide its integers are used, where it is of indices.
     index_width: Option<IndexWidth>,
@@ -209,7 +214,7 @@ struct Array<'l> {
 }
 
 impl<'l> Array<'l> {
-    fn all(layout: &'l NpzLayout) -> [Self; 3] {
+    pub(super) fn all(layout: &'l NpzLayout) -> [Self; 3] {
         let width = |member: &Member| IndexWidth::holding(member.dtype);
         let NpzLayout { indptr, indices, data, .. } = layout;
         let [indptr_place, indices_place, data_place] = layout.in_place();
@@ -225,12 +230,20 @@ impl<'l> Array<'l> {
         self.index_width.map_or(self.member.dtype.item_size(), IndexWidth::bytes)
     }
 
-    fn is_in_place(&self) -> bool {
+    pub(super) fn is_in_place(&self) -> bool {
         self.in_place.is_some()
     }
 
+    /// Bytes that it takes in the file.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        match self.member.placement {
+            Placement::Stored { .. } => self.member.element_bytes(),
+            Placement::Compressed { bytes } => bytes,
+        }
+    }
+
     /// Bytes that it takes in a copy: none where it is used in place.
-    fn copied_bytes(&self) -> u64 {
+    pub(super) fn copied_bytes(&self) -> u64 {
         match self.in_place {
             Some(_) => 0,
             None => {

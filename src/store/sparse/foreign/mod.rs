@@ -86,8 +86,13 @@ impl Foreign {
         }
     }
 
+    /// The memory in which it is sorted, and that in which it is read and then written: a quarter for text or members.
+    pub(super) fn shares(context: &Context) -> (Context, Context) {
+        (context.share(3, 4), context.share(1, 4))
+    }
+
     /// Entries that it can have at most.
-    fn most_entries(&self) -> u64 {
+    pub(super) fn most_entries(&self) -> u64 {
         match self {
             Self::Market(header) => header.most_entries(),
             _ => self.stated(),
@@ -126,8 +131,7 @@ pub(super) fn import<T: Element>(
 ) -> Result<Base> {
     let entries = foreign.most_entries();
     context.begin("read", device.len());
-    // A quarter for text or members, and then for the new file; the rest to sort in.
-    let (sorting, reading) = (context.share(3, 4), context.share(1, 4));
+    let (sorting, reading) = Foreign::shares(context);
     let mut sorter = Sorter::new(facts, entries, target, super::sum_bits::<T>, &sorting)?;
     let placing =
         Placing { keys: sorter.keys(), compression: facts.compression, shape: facts.shape };

@@ -97,10 +97,8 @@ impl<'c, W: Bits> Sorter<'c, W> {
         sum: fn(W, W) -> W,
         context: &'c Context,
     ) -> Result<Self> {
-        let entry = (size_of::<u64>() + size_of::<W>()) as u64;
-        // Half of the memory holds what comes, a quarter of that for blocks that are not full and for lists; with the
-        // other half it is sorted.
-        let most = (context.available_bytes() / 8 * 3 / entry).min(expected).max(2);
+        let entry = Self::ENTRY_BYTES;
+        let most = Self::held_entries(context).min(expected).max(2);
         // A bin should fit the cache, and the memory when it is sorted: a sorter for what did not must cut finer.
         let threads = context.threads() as u64;
         let sorted = 2 * entry + Self::sorting_bytes(threads);
@@ -127,6 +125,27 @@ impl<'c, W: Bits> Sorter<'c, W> {
             log: None,
             expected,
         })
+    }
+
+    /// Entries that are held before they are written aside: half of the memory holds what comes, a quarter of that for
+    /// blocks that are not full and for lists; with the other half it is sorted.
+    fn held_entries(context: &Context) -> u64 {
+        context.available_bytes() / 8 * 3 / Self::ENTRY_BYTES
+    }
+
+    /// Bytes that `expected` entries will be written aside in, and read back: all of them, where they are not held.
+    pub(in crate::store::sparse) fn logged_bytes(expected: u64, context: &Context) -> u64 {
+        if expected > Self::held_entries(context) {
+            expected.saturating_mul(Self::ENTRY_BYTES)
+        } else {
+            0
+        }
+    }
+
+    /// Memory that sorting `expected` entries takes of `context`'s.
+    pub(in crate::store::sparse) fn memory_bytes(expected: u64, context: &Context) -> u64 {
+        let bytes = Self::ENTRY_BYTES * 3 + Self::sorting_bytes(context.threads() as u64);
+        expected.saturating_mul(bytes).min(context.available_bytes())
     }
 
     /// How places are made keys.

@@ -9,6 +9,7 @@ mod files;
 mod fills;
 mod foreign;
 mod lines;
+mod opening;
 mod overlay;
 mod scattered;
 mod views;
