@@ -17,6 +17,15 @@ pub enum Number {
 }
 
 impl Number {
+    /// Whether all bits are zero: −0.0 is another value.
+    pub(crate) fn is_zero_bits(&self) -> bool {
+        match *self {
+            Self::Integer(value) => value == 0,
+            Self::Real(value) => value.to_bits() == 0,
+            Self::Complex(re, im) => re.to_bits() == 0 && im.to_bits() == 0,
+        }
+    }
+
     /// As an integer: truncated towards zero (then wrapped by the element), NaN as 0.
     pub(super) fn to_integer(self) -> i128 {
         match self {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Shape;
+use super::{DType, Shape};
 
 /// Along which axis a sparse matrix is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +54,24 @@ impl IndexWidth {
     pub fn fitting(shape: Shape, nnz: u64) -> Self {
         let largest = (shape.rows as u64).max(shape.cols as u64).max(nnz);
         if i32::try_from(largest).is_ok() { Self::I32 } else { Self::I64 }
+    }
+
+    /// The narrowest width that holds the integers of `dtype` as far as they can be indices; none where it is no type of
+    /// integers.
+    pub fn holding(dtype: DType) -> Option<Self> {
+        match dtype {
+            DType::I8 | DType::I16 | DType::I32 | DType::U8 | DType::U16 => Some(Self::I32),
+            DType::I64 | DType::U32 | DType::U64 => Some(Self::I64),
+            _ => None,
+        }
+    }
+
+    /// The type of such indices.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::I32 => DType::I32,
+            Self::I64 => DType::I64,
+        }
     }
 
     /// Bytes an index takes.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::{AccessArgs, CheckArgs, Common};
-use super::{Outcome, files, progress};
+use super::{Outcome, files, progress, report_error};
 use crate::error::{ErrorKind, Result};
 use crate::store::Context;
 use crate::sys::Mode;
@@ -17,6 +17,7 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Outcome> 
     files::refuse_unused(&args.raw, args.files.iter().map(|path| path.as_path()))?;
     let mut documents = Vec::new();
     let mut outcome = Outcome::Done;
+    let mut failure: Option<anyhow::Error> = None;
     for path in &args.files {
         let name = path.display().to_string();
         let damage = match check(path, args, &context) {
@@ -27,7 +28,13 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Outcome> 
                 let told = error.to_string();
                 Some(told.strip_prefix(&format!("{name}: ")).unwrap_or(&told).to_owned())
             }
-            Err(error) => return Err(error.into()),
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),
+            Err(error) => {
+                if let Some(earlier) = failure.replace(error.into()) {
+                    report_error(&earlier);
+                }
+                continue;
+            }
         };
         if args.json {
             documents.push(json!({ "path": name, "whole": damage.is_none(), "damage": damage }));
@@ -42,7 +49,7 @@ pub(super) fn run(args: &CheckArgs, common: &Common) -> anyhow::Result<Outcome> 
     if args.json {
         writeln!(io::stdout().lock(), "{:#}", serde_json::Value::from(documents))?;
     }
-    Ok(outcome)
+    failure.map_or(Ok(outcome), Err)
 }
 
 fn check(path: &Path, args: &CheckArgs, context: &Context) -> Result<()> {

@@ -86,11 +86,13 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let size = ByteSize(stats.bytes_on_disk);
     writeln!(out, "on disk  {size} ({} bytes)", stats.bytes_on_disk)?;
     if stats.ignored_bytes > 0 {
-        writeln!(
-            out,
-            "ignored  an append was not finished; {} bytes behind the data are ignored",
-            stats.ignored_bytes
-        )?;
+        let why = if is_sparse {
+            "indptr ends before the entries do"
+        } else {
+            "an append was not finished"
+        };
+        let bytes = stats.ignored_bytes;
+        writeln!(out, "ignored  {why}; {bytes} bytes behind the data are ignored")?;
     }
     if stats.read_from.is_some() {
         writeln!(

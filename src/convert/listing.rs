@@ -89,7 +89,7 @@ impl Source<'_> {
             count += match &tile.values {
                 Values::Sparse(block) => block.data.len() as u64,
                 Values::Dense(block) => {
-                    block.iter().filter(|&&value| !is_zero(value)).count() as u64
+                    block.iter().filter(|value| !value.is_zero_bits()).count() as u64
                 }
             };
             Ok(())
@@ -146,7 +146,7 @@ impl Source<'_> {
                 }
                 Values::Dense(block) => {
                     for ((row, col), &value) in
-                        block.indexed_iter().filter(|(_, value)| !is_zero(**value))
+                        block.indexed_iter().filter(|(_, value)| !value.is_zero_bits())
                     {
                         put((rows.start + row, cols.start + col, value))?;
                     }
@@ -172,15 +172,6 @@ fn check_next(
     }
     let reason = "the memory budget does not hold a column";
     Err(Error::new(ErrorKind::Budget, "convert", reason).hint("raise it with --memory"))
-}
-
-/// Whether all bits are zero.
-fn is_zero(value: Number) -> bool {
-    match value {
-        Number::Integer(value) => value == 0,
-        Number::Real(value) => value.to_bits() == 0,
-        Number::Complex(re, im) => re.to_bits() == 0 && im.to_bits() == 0,
-    }
 }
 
 /// A text file that grows.

@@ -36,7 +36,7 @@ pub fn copy<T: Element>(
     copy_entries(from, to, StoredZeros::Kept, context)
 }
 
-/// What becomes of zeros that a sparse source has among its entries.
+/// What becomes of zeros that a sparse source has among its entries, as values of the destination's type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum StoredZeros {
     /// They are entries of a sparse destination too.
@@ -59,7 +59,11 @@ fn copy_entries<T: Element>(
     let route = Route::new(from.spec(), from.stats(), to.spec(), context);
     let mut sink = Sink::new(to, &route)?;
     let mut put = |tile: Tile<'_, T>| sink.put(&tile);
-    from.visit(route.order, &mut |tile| tile.show_stored(zeros, &mut put), &route.visiting)?;
+    from.visit(
+        route.order,
+        &mut |tile| tile.show_stored(zeros, T::is_zero_bits, &mut put),
+        &route.visiting,
+    )?;
     sink.finish()
 }
 
@@ -149,10 +153,14 @@ pub fn copy_any(
         ));
     }
     let route = Route::new(from.spec(), from.stats(), to.spec(), context);
+    // Which of them are zero is known once they are converted.
+    let dtype = match zeros {
+        StoredZeros::Kept => from.spec().dtype,
+        StoredZeros::Dropped => to.spec().dtype,
+    };
     with_store!(to, to => {
         let mut sink = Sink::new(&mut **to, &route)?;
         let mut put = |tile: Tile<'_, Number>| sink.put_numbers(&tile);
-        let dtype = from.spec().dtype;
         visit_numbers(from, route.order, (dtype, zeros), &mut put, &route.visiting)?;
         sink.finish()
     })
@@ -279,22 +287,23 @@ pub(crate) fn visit_numbers(
     let round: fn(Number) -> Number =
         dispatch!(dtype, T => |number| T::from_number(number).to_number());
     let is_same = from.spec().dtype == dtype;
+    // What becomes zero is zero.
+    let mut stored = |tile: Tile<'_, Number>| tile.show_stored(zeros, Number::is_zero_bits, show);
     let mut rounded = |tile: Tile<'_, Number>| match &tile.values {
-        _ if is_same => show(tile),
+        _ if is_same => stored(tile),
         Values::Dense(block) => {
             let block = block.map(|&number| round(number));
-            show(Tile { values: Values::Dense(block.view()), ..tile.clone() })
+            stored(Tile { values: Values::Dense(block.view()), ..tile.clone() })
         }
         Values::Sparse(block) => {
             let data: Vec<Number> = block.data.iter().map(|&number| round(number)).collect();
             let block = Compressed { data: &data, ..block.clone() };
-            show(Tile { values: Values::Sparse(block), ..tile.clone() })
+            stored(Tile { values: Values::Sparse(block), ..tile.clone() })
         }
     };
     let axis = Axis(usize::from(order == TileOrder::Columns));
     with_store!(from, from => {
-        let mut show = |tile: Tile<'_, _>| tile_numbers(&tile, axis, &mut rounded);
-        from.visit(order, &mut |tile| tile.show_stored(zeros, &mut show), context)
+        from.visit(order, &mut |tile| tile_numbers(&tile, axis, &mut rounded), context)
     })
 }
 

@@ -68,7 +68,9 @@ impl<T: Element> Tile<'_, T> {
             }
         }
     }
+}
 
+impl<T: Copy> Tile<'_, T> {
     /// Shows the entries of a sparse tile in pieces of at most `most`: whole lines or, where one has more, parts of it. Shows
     /// nothing of a dense tile.
     pub(in crate::store) fn for_each_sparse(
@@ -127,14 +129,15 @@ impl<T: Element> Tile<'_, T> {
         Ok(())
     }
 
-    /// Shows the tile, a sparse one without the zeros among its entries where they are to be dropped.
+    /// Shows the tile, a sparse one without those of its entries that are zero where they are to be dropped.
     pub(in crate::store) fn show_stored(
         self,
         zeros: StoredZeros,
+        is_zero: fn(&T) -> bool,
         show: &mut dyn FnMut(Tile<'_, T>) -> Result<()>,
     ) -> Result<()> {
         let has_zeros = |values: &Values<'_, T>| match values {
-            Values::Sparse(block) => block.data.iter().any(Element::is_zero_bits),
+            Values::Sparse(block) => block.data.iter().any(is_zero),
             Values::Dense(_) => false,
         };
         if zeros == StoredZeros::Kept || !has_zeros(&self.values) {
@@ -143,9 +146,7 @@ impl<T: Element> Tile<'_, T> {
         self.for_each_sparse(PIECE_ENTRIES, &mut |rows, cols, block| {
             let (mut offsets, mut indices, mut data) = (vec![0], Vec::new(), Vec::new());
             for line in 0..block.lines() {
-                for (position, &value) in
-                    block.line(line).filter(|(_, value)| !value.is_zero_bits())
-                {
+                for (position, &value) in block.line(line).filter(|(_, value)| !is_zero(value)) {
                     indices.push(position as i64);
                     data.push(value);
                 }

@@ -133,6 +133,10 @@ pub enum StepKind {
     LogColumns,
     /// Transpose logged and held columns, block by block, into place.
     TransposeBlocks,
+    /// Copy what cannot be used in place to a scratch file, before the first value is used.
+    CopyMembers,
+    /// Read a list of entries, sort them and write them to a scratch file, before the first value is used.
+    SortEntries,
     /// Read the entries of the wanted compressed lines.
     SliceLines,
     /// Pass over every entry and keep the wanted ones.
@@ -164,12 +168,13 @@ impl Plan {
         self
     }
 
-    /// This plan, and then `other`: like steps are counted as one.
+    /// This plan, and then `other`: like steps are counted as one, and what is done once is not done again.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.cheaper = self.cheaper.or(other.cheaper);
         for step in other.steps {
             match self.steps.iter_mut().find(|own| own.kind == step.kind) {
+                Some(own) if own.kind.is_once() => {}
                 Some(own) => {
                     own.times += step.times;
                     own.bytes_read += step.bytes_read;
@@ -196,6 +201,11 @@ impl Plan {
 }
 
 impl StepKind {
+    /// Whether it is done to a file once, whatever is read of it.
+    pub(in crate::store) fn is_once(self) -> bool {
+        matches!(self, Self::CopyMembers | Self::SortEntries)
+    }
+
     /// The step's name, as `explain` prints it.
     pub fn name(self) -> &'static str {
         match self {
@@ -212,6 +222,8 @@ impl StepKind {
             Self::LogRows => "log rows",
             Self::LogColumns => "log columns",
             Self::TransposeBlocks => "transpose blocks",
+            Self::CopyMembers => "copy members",
+            Self::SortEntries => "sort entries",
             Self::SliceLines => "slice lines",
             Self::ScanEntries => "scan entries",
             Self::StageEntries => "stage entries",

@@ -78,7 +78,8 @@ pub struct Stats {
     /// Stored elements: rows × columns for dense, entries for sparse, as of the last sync. Of a file in another format,
     /// what that states.
     pub stored: u64,
-    /// Bytes of the file that lie behind the data and are ignored: what an append left that was cut short.
+    /// Bytes of the file that lie behind the data and are ignored: what an append left that was cut short; entries that no
+    /// line of a sparse file has.
     pub ignored_bytes: u64,
     /// The format of a file that is no CSR, no CSC and not dense: all of it is read, into one of these, before the first
     /// value is.

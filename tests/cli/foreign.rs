@@ -42,6 +42,12 @@ fn every_command_reads_a_market_file() {
     {
         place.does(command);
     }
+    let told = place.does("explain a.mtx --columns 0 --analyze");
+    assert!(
+        told.starts_with("reads 3x1 of 3x4 f64\n1. sort entries: reads ")
+            && told.contains("\n   took "),
+        "{told}"
+    );
     place.refuses(
         "assign a.mtx --columns 0 --from b.npy",
         &["a.mtx", "mtx coordinate", "not written to"],
@@ -89,7 +95,7 @@ fn lists_are_sorted_within_any_budget() {
     let header = "%%MatrixMarket matrix coordinate real general\n";
     fs::write(place.path("a.mtx"), format!("{header}5000 1000 {count}\n{text}")).unwrap();
     place.does("convert a.mtx right.npz");
-    for memory in ["256KiB", "512KiB", "1MiB", "2MiB", "3MiB", "5MiB"] {
+    for memory in ["128KiB", "256KiB", "512KiB", "1MiB", "2MiB", "3MiB", "5MiB"] {
         for threads in [1, 2] {
             let options = format!("--force --memory {memory} --threads {threads}");
             place.does(&format!("convert a.mtx b.npz {options}"));
@@ -119,6 +125,11 @@ fn lines_of_any_length_take_no_memory() {
     let body = format!("1 1 1\n2 2 {}\n3 3 3\n", "7".repeat(3 << 20));
     fs::write(place.path("a.mtx"), format!("{MARKET}{body}")).unwrap();
     place.refuses("digest a.mtx --memory 256KiB", &["a.mtx", "line 5", "longer"]);
+    let more = format!("{}\n%{}\n", " ".repeat(3 << 20), "c".repeat(3 << 20));
+    fs::write(place.path("c.mtx"), format!("{MARKET}1 1 1\n{more}{more}2 2 2\n3 3 3\n{more}"))
+        .unwrap();
+    place.does("convert c.mtx c.npz --memory 64KiB");
+    place.does("verify c.mtx c.npz");
     let comment =
         format!("%%MatrixMarket matrix coordinate real general\n%{}\n", "c".repeat(3 << 20));
     fs::write(place.path("b.mtx"), format!("{comment}1 1 1\n1 1 5\n")).unwrap();
@@ -170,6 +181,24 @@ fn stored_zeros_are_kept_or_dropped_as_asked() {
     }
     place.does("convert b.npz other.npz --drop-zeros --dtype f32 --layout csc");
     assert_eq!(place.json("info other.npz --json")["nnz"], 2);
+    // What the conversion makes zero is zero.
+    fs::write(place.path("tiny.mtx"), format!("{MARKET}1 1 1e-50\n1 4 -1e-50\n3 2 7\n")).unwrap();
+    place.does("convert tiny.mtx tiny.npz");
+    for (to, dtype, nnz) in [
+        ("f.npz", "f32", 2),
+        ("g.npz --layout csc", "f32", 2),
+        ("h.npz --layout coo", "f32", 2),
+        ("i.npz", "i16", 1),
+        ("j.npz --layout csc", "f64", 3),
+    ] {
+        let name = to.split(' ').next().unwrap();
+        for (options, expected) in [("", 3), ("--drop-zeros", nnz)] {
+            place.does(&format!("convert tiny.npz {to} --dtype {dtype} {options} --force"));
+            let info = place.json(&format!("info {name} --json"));
+            let stored = info["nnz"].as_u64().or(info["stated"].as_u64());
+            assert_eq!(stored, Some(expected), "{to} {options}");
+        }
+    }
     place.does("convert b.npz out.mtx --drop-zeros");
     let text = fs::read_to_string(place.path("out.mtx")).unwrap();
     assert!(text.ends_with("\n3 4 2\n1 4 -0.0\n3 2 7.0\n"), "{text}");
@@ -225,6 +254,20 @@ fn check_tells_whole_files_from_damaged_ones() {
         }
     }
     place.refuses("check none.npz", &["none.npz", "No such file"]);
+    // What cannot be read is told, and keeps no other file from being checked.
+    let ran = place.run("check none.npz coo.npz also-none.npy a.npz");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stdout.starts_with("coo.npz: damaged: ") && ran.stdout.ends_with("a.npz: whole\n"));
+    for (line, name) in ran.stderr.lines().zip(["none.npz", "also-none.npy"]) {
+        assert!(line.starts_with(&format!("error: {name}: ")), "{ran:?}");
+    }
+    assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{ran:?}");
+    let ran = place.run("check none.npz a.npz --json");
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        (ran.code, &found),
+        (Some(2), &json!([{"path": "a.npz", "whole": true, "damage": null}]))
+    );
 }
 
 #[test]

@@ -65,6 +65,15 @@ def good_npz():
     save("bsr-duplicates", tall, tall.toarray(), 12, "a block stated twice", False)
     far = sp.dia_array((np.arange(1.0, 16).reshape(3, 5), [-2, 0, 7]), shape=(6, 4))
     save("dia-outside", far, far.toarray(), 15, "a diagonal outside; more values than columns", False)
+    for index in ["int8", "uint8", "int16", "uint16", "uint32", "uint64"]:
+        these = lambda *values: np.array(values, index)
+        raw(f"coo-indices-{index}", "coo", np.diag([1.0, 2, 3]), 3, row=these(2, 0, 1), col=these(2, 0, 1),
+            data=np.array([3.0, 1, 2]))
+        raw(f"bsr-indices-{index}", "bsr", np.kron([[0, 1], [1, 0]], np.ones((2, 2))), 8, indptr=these(0, 1, 2),
+            indices=these(1, 0), data=np.ones((2, 2, 2)))
+        raw(f"dia-indices-{index}", "dia", np.diag([1.0, 2], 1), 3, offsets=these(1), data=np.array([[9.0, 1, 2]]))
+    raw("bsr-longer", "bsr", np.kron([[0, 1], [1, 0]], np.ones((2, 2))), 12, indptr=np.array([0, 1, 2]),
+        indices=np.array([1, 0, 7]), data=np.ones((3, 2, 2)))
     eye = sp.coo_matrix(np.eye(2))
     np.savez(FILES / "npz" / "coo-format-as-text.npz", format=np.array("coo"), shape=np.array([2, 2]),
              row=eye.row, col=eye.col, data=eye.data)
@@ -76,6 +85,14 @@ def save(name, matrix, dense, stored, why, compressed):
     sp.save_npz(path, matrix, compressed=compressed)
     assert np.array_equal(sp.load_npz(path).toarray(), dense, equal_nan=True), name
     expect(f"npz/{name}.npz", dense, "csr", stored, why)
+
+
+def raw(name, layout, dense, stored, **arrays):
+    """A file of just these arrays, as its user may have made it."""
+    path = FILES / "npz" / f"{name}.npz"
+    np.savez(path, format=np.array(layout.encode()), shape=np.array(dense.shape), **arrays)
+    assert np.array_equal(sp.load_npz(path).toarray(), dense), name
+    expect(f"npz/{name}.npz", dense, "csr", stored, "what SciPy reads and does not write")
 
 
 def bad_npz():
@@ -120,8 +137,8 @@ def market(name, text, why, layout="csr"):
     path.write_bytes(text.encode())
     read = scipy.io.mmread(path)
     dense = read if isinstance(read, np.ndarray) else placed(read.shape, read.dtype, *read.coords, read.data)
-    lines = [line for line in text.splitlines()[1:] if line.strip() and not line.startswith("%")]
-    stated = int(lines[0].split()[2]) if "coordinate" in text else len(lines) - 1
+    lines = [line for line in text.splitlines()[1:] if line.strip() and not line.lstrip().startswith("%")]
+    stated = int(lines[0].split()[2]) if "coordinate" in text.lower() else len(lines) - 1
     expect(f"mtx/{name}.mtx", dense, layout, stated, why)
 
 
@@ -134,9 +151,7 @@ def good_mtx():
     below = [(1, 1), (3, 1), (3, 2), (2, 2)]
     for field, numbers in values.items():
         for symmetry in ["general", "symmetric", "skew-symmetric", "hermitian"]:
-            if symmetry == "skew-symmetric" and field in ("unsigned-integer", "pattern"):
-                continue
-            if symmetry == "hermitian" and field != "complex":
+            if symmetry == "skew-symmetric" and field == "unsigned-integer":
                 continue
             stated = [at for at in below if symmetry != "skew-symmetric" or at[0] != at[1]]
             body = "".join(f"{row} {col} {value}".rstrip() + "\n" for (row, col), value in zip(stated, numbers))
@@ -157,6 +172,13 @@ def good_mtx():
     market("no-last-end", f"{general}3 4 2\n1 1 1\n3 4 2", "the last line does not end")
     market("case", general.upper().replace("%%MATRIXMARKET", "%%MatrixMarket") + "1 1 1\n1 1 1\n",
            "words in capitals")
+    market("banner", "  %MatrixMarket\tMatrix Coordinate  REAL General and more\n  % one\n1 1 1\n1 1 1\n",
+           "blanks, one percent sign and words that do not count")
+    market("comments-behind", f"{general}2 2 2\n1 1 1 % one\n2 2 2% two\n", "comments behind entries")
+    market("integer-points", f"{general.replace('real', 'integer')}2 2 3\n1 1 3.\n2 2 -4.0\n2 1 5.000 \n",
+           "integers with a fraction of zeros")
+    market("long-blanks", f"{general}%{'x' * 9000}\n{' ' * 9000}\n{' ' * 9000}2 2 2\n{' ' * 9000}1 1 1\n"
+           f"{' ' * 9000}\n2 2 7\n", "blanks and comments longer than any line of numbers")
     market("spaces", f"{general}  3\t4   1 \n   3 \t 2    5.5   \n", "spaces and tabs")
     for symmetry in ["symmetric", "skew-symmetric"]:
         market(f"above-diagonal-{symmetry}", f"{general.replace('general', symmetry)}3 3 2\n1 3 5\n2 1 4\n",
@@ -166,6 +188,8 @@ def good_mtx():
     market("extremes", f"{general}9 1 9\n1 1 inf\n2 1 -inf\n3 1 nan\n4 1 1e400\n5 1 1e-400\n"
            "6 1 4.9e-324\n7 1 1.7976931348623157e308\n8 1 -0.0\n9 1 0.1000000000000000055511151231257827\n",
            "numbers at the limits")
+    market("nans", f"{general}5 1 5\n1 1 nan\n2 1 NaN\n3 1 -nan\n4 1 nan(snan)\n5 1 -nan(ind)\n",
+           "every way in which a NaN is written")
 
 
 def bad_mtx():
@@ -183,6 +207,9 @@ def bad_mtx():
         "binary": "3 3 3\n1 1 1\n\0\0\0\0\0\0\n3 3 3\n",
         "value-missing": "3 3 3\n1 1 1\n2 2\n3 3 3333\n",
         "value-too-many": "3 3 3\n1 1 1\n2 2 2 2\n3 3 3\n",
+        "value-text": "2 2 2\n1 1 1 one\n2 2 2\n",
+        "value-glued": "2 2 2\n1 1 1x\n2 2 2\n",
+        "value-hexadecimal": "2 2 2\n1 1 0x10\n2 2 2\n",
         "sizes-negative": "-3 3 1\n1 1 1\n",
         "sizes-missing": "3 3\n1 1 1\n",
         "long-line": "1 1 1\n1 1 " + "x" * (1 << 17) + "\n",
@@ -198,6 +225,13 @@ def bad_mtx():
     for name, text in {
         "integer-overflow": "%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 9223372036854775808\n",
         "integer-real": "%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 1.5\n",
+        "integer-exponent": "%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 1e5\n",
+        "pattern-value": "%%MatrixMarket matrix coordinate pattern general\n2 2 2\n1 1 5\n2 2 7\n",
+        "array-two-in-a-line": "%%MatrixMarket matrix array real general\n2 2\n1 9\n2 9\n3 9\n4\n",
+        "array-not-square": "%%MatrixMarket matrix array real symmetric\n2 3\n1\n2\n3\n",
+        "blank-before-banner": "\n%%MatrixMarket matrix coordinate real general\n1 1 1\n1 1 1\n",
+        "no-symmetry": "%%MatrixMarket matrix coordinate real\n1 1 1\n1 1 1\n",
+        "vector": "%%MatrixMarket vector array real general\n2\n1\n2\n",
         "array-too-many": "%%MatrixMarket matrix array real general\n1 2\n1\n2\n3\n",
         "not-square": "%%MatrixMarket matrix coordinate real symmetric\n2 3 1\n1 1 1\n",
         "no-banner": "3 3 1\n1 1 1\n",

@@ -48,7 +48,7 @@ def summed(matrix):
     """Every cell, entries stored twice summed in turn. toarray() adds to 0, so that it loses -0.0."""
     dense = np.zeros(matrix.shape, matrix.dtype)
     seen = set()
-    lines = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
+    lines = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr.astype(np.int64)))
     for line, position, value in zip(lines, matrix.indices, matrix.data):
         cell = (line, position) if matrix.format == "csr" else (position, line)
         with np.errstate(over="ignore"):
@@ -99,6 +99,17 @@ def good_npz():
                         "indices of 64 bits", compressed)
             good_sparse(f"matrix-{suffix}", sparse(layout, "float64", (3, 3), plain, kind="matrix"),
                         "a matrix, not an array: no member _is_array", compressed)
+        for index in ["int8", "uint8", "int16", "uint16", "uint32", "uint64"]:
+            good_sparse(f"{index}-indices-{layout}-compressed", sparse(layout, "float32", (3, 3), plain, index),
+                        "indices of a type that SciPy reads and does not write", True)
+            good_sparse(f"{index}-indices-{layout}", sparse(layout, "float32", (3, 3), plain, index),
+                        "indices of a type that SciPy reads and does not write")
+        matrix, longer = [sparse(layout, "float64", (3, 3), plain) for _ in range(2)]
+        longer.indices = np.append(longer.indices, np.array([1, 99], np.int32))
+        longer.data = np.append(longer.data, [7.0, 8.0])
+        sp.save_npz(FILES / "npz" / f"longer-{layout}-compressed.npz", longer)
+        expect_sparse(f"longer-{layout}-compressed", matrix, "entries behind the last line's")
+        entries[-1]["stored"] = len(longer.data)
     matrix = sparse("csr", "float64", (3, 3), plain, kind="matrix")
     np.savez(FILES / "npz" / "format-as-text.npz", format=np.array("csr"), shape=np.array([3, 3]),
              data=matrix.data, indices=matrix.indices, indptr=matrix.indptr)

@@ -154,37 +154,55 @@ pub fn read_header(reader: &mut impl BufRead, file_bytes: u64) -> Result<Header>
     Ok(header)
 }
 
-/// Reads a line, of which `line` gets the begin: how many bytes it is long.
+/// Reads a line, of which `line` gets the begin, without the blanks before it: how many bytes it is long.
 fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<u64> {
-    let failed = |source: std::io::Error| match source.downcast::<Error>() {
-        Ok(error) => error,
-        Err(source) => Error::io("read header", source),
-    };
     line.clear();
+    let mut bytes = skip(reader, |byte| matches!(byte, b' ' | b'\t' | b'\r'))?;
     reader.take(MAX_LINE_BYTES).read_until(b'\n', line).map_err(failed)?;
-    let mut bytes = line.len() as u64;
-    while bytes >= MAX_LINE_BYTES && !line.ends_with(b"\n") {
+    bytes += line.len() as u64;
+    if line.len() as u64 == MAX_LINE_BYTES && !line.ends_with(b"\n") {
         // The rest of it is skipped: comments may be of any length.
-        let buffer = reader.fill_buf().map_err(failed)?;
-        let rest = buffer.iter().position(|&byte| byte == b'\n');
-        let skipped = rest.map_or(buffer.len(), |at| at + 1);
-        reader.consume(skipped);
-        bytes += skipped as u64;
-        if rest.is_some() || skipped == 0 {
-            break;
-        }
+        bytes += skip(reader, |byte| byte != b'\n')?;
+        bytes += reader.take(1).read_until(b'\n', &mut Vec::new()).map_err(failed)? as u64;
     }
     Ok(bytes)
 }
 
+/// Skips bytes that are of this kind: how many they are.
+fn skip(reader: &mut impl BufRead, is_skipped: impl Fn(u8) -> bool) -> Result<u64> {
+    let mut bytes = 0;
+    loop {
+        let buffer = reader.fill_buf().map_err(failed)?;
+        let rest = buffer.iter().position(|&byte| !is_skipped(byte));
+        let skipped = rest.unwrap_or(buffer.len());
+        let is_end = rest.is_some() || buffer.is_empty();
+        reader.consume(skipped);
+        bytes += skipped as u64;
+        if is_end {
+            return Ok(bytes);
+        }
+    }
+}
+
+fn failed(source: std::io::Error) -> Error {
+    match source.downcast::<Error>() {
+        Ok(error) => error,
+        Err(source) => Error::io("read header", source),
+    }
+}
+
 fn banner(line: &[u8]) -> Result<(Form, Field, Symmetry), MtxError> {
-    let is_banner = |word: &[u8]| word.eq_ignore_ascii_case(b"%%MatrixMarket");
+    // As SciPy has it, with one percent sign or two, and with words behind those that count.
+    let is_banner = |word: &[u8]| {
+        let name = word.strip_prefix(b"%").map(|name| name.strip_prefix(b"%").unwrap_or(name));
+        name.is_some_and(|name| name.eq_ignore_ascii_case(b"MatrixMarket"))
+    };
     if !line.split(u8::is_ascii_whitespace).next().is_some_and(is_banner) {
         return Err(MtxError::Banner(MtxError::shown(&line[..line.len().min(20)])));
     }
     let line = String::from_utf8_lossy(line).to_ascii_lowercase();
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let [_, object, form, field, symmetry] = words[..] else {
+    let [_, object, form, field, symmetry, ..] = words[..] else {
         return Err(MtxError::Words(words.len()));
     };
     let unknown = |what, word: &str, allowed| MtxError::Word {
@@ -273,9 +291,9 @@ fn sizes(
 }
 
 impl Header {
-    /// Checks that what follows can hold what is promised: so much need not be allocated to find out.
-    fn check_length(&self, file_bytes: u64) -> Result<(), MtxError> {
-        // Each number is a digit at least, and something that keeps it from the next one.
+    /// Bytes of the shortest line of an entry or a value: each number is a digit at least, and something that keeps it
+    /// from the next one.
+    pub fn least_line_bytes(&self) -> u64 {
         let numbers = match (self.form, self.field) {
             (Form::Coordinate, Field::Pattern) => 2,
             (Form::Coordinate, Field::Complex) => 4,
@@ -283,9 +301,15 @@ impl Header {
             (Form::Array, Field::Complex) => 2,
             (Form::Array, _) => 1,
         };
+        2 * numbers
+    }
+
+    /// Checks that what follows can hold what is promised: so much need not be allocated to find out.
+    fn check_length(&self, file_bytes: u64) -> Result<(), MtxError> {
         let bytes = file_bytes.saturating_sub(self.data_offset);
         // The last line may end without its end.
-        if self.stated.checked_mul(2 * numbers).is_some_and(|least| least <= bytes + 1) {
+        if self.stated.checked_mul(self.least_line_bytes()).is_some_and(|least| least <= bytes + 1)
+        {
             return Ok(());
         }
         let what = if self.form == Form::Coordinate { "entries" } else { "values" };

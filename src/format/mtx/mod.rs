@@ -5,9 +5,16 @@
 //! the reading of lines ([`read_entries`], [`read_values`]) and the writing of them ([`push_entry`]). Knows no store, opens
 //! no file, and is handed whole lines: who reads the file cuts them.
 //!
-//! What is accepted is what `scipy.io.mmread` accepts, and beside it: comments and Fortran's exponents (`1.0D+05`)
-//! among the entries, and words of the banner in any case. What it takes for numbers followed by something else is
-//! refused here.
+//! What `scipy.io.mmread` accepts is accepted, and read to the same values, but for what it loses without a word. These
+//! are refused here, with their line:
+//!
+//! - what follows an entry or a value on its line, unless it is a comment: the value of a pattern's entry, a second value
+//!   of an array, the rest of what is no number (`1.5x`, `0x10`);
+//! - fractions and exponents of integers (`1.5` would be 1, and `1e5` too); a fraction of zeros is none;
+//! - a symmetry of what is not square.
+//!
+//! Beside that are accepted, where SciPy refuses or misreads: comments among the entries and behind them, exponents as
+//! Fortran writes them (`1.0D+05`), a plus sign, and `%%MatrixMarket` in any case.
 
 mod error;
 mod header;
@@ -18,6 +25,6 @@ mod tests;
 mod write;
 
 pub use header::{Field, Form, Header, Symmetry, read_header};
-pub use numbers::{FieldValue, Misfit};
+pub use numbers::{FieldValue, Misfit, skip_blanks};
 pub use read::{Counts, LineError, mirrored, read_entries, read_values};
 pub use write::{header_lines, push_entry, push_value};

@@ -9,6 +9,8 @@ pub enum Misfit {
     NoNumber,
     /// It is one that 64 bits do not hold.
     TooLarge,
+    /// It has a fraction or an exponent, where an integer should be.
+    Fraction,
 }
 
 /// A type that values are read as: one for each [`super::Field`].
@@ -83,7 +85,7 @@ fn short_decimal(text: &[u8]) -> Option<(f64, &[u8])> {
                 rest = after;
             }
             Err(Misfit::NoNumber) => {}
-            Err(Misfit::TooLarge) => return None,
+            Err(_) => return None,
         }
     }
     if used > MOST_DIGITS || value > 1 << 53 {
@@ -128,7 +130,18 @@ fn any_real(text: &[u8]) -> Result<(f64, &[u8]), Misfit> {
     let rest = &unsigned[used..];
     match rest.first() {
         Some(b'd' | b'D') => with_fortran_exponent(unsigned, used),
+        Some(b'(') if value.is_nan() => Ok((value, after_parenthesis(rest))),
         _ => Ok((value, rest)),
+    }
+}
+
+/// What follows the parenthesis in which C may say which NaN it is: `nan(ind)`.
+fn after_parenthesis(text: &[u8]) -> &[u8] {
+    let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let end = text[1..].iter().position(|byte| !is_inside(byte)).map_or(text.len(), |end| 1 + end);
+    match &text[end..] {
+        [b')', rest @ ..] => rest,
+        _ => text,
     }
 }
 
@@ -166,7 +179,8 @@ impl FieldValue for Complex64 {
 
 impl FieldValue for u64 {
     fn read(text: &[u8]) -> Result<(Self, &[u8]), Misfit> {
-        digits(text.strip_prefix(b"+").unwrap_or(text))
+        let (value, rest) = digits(text.strip_prefix(b"+").unwrap_or(text))?;
+        Ok((value, after_integer(rest)?))
     }
 
     fn one() -> Self {
@@ -188,7 +202,7 @@ impl FieldValue for i64 {
         let (value, rest) = digits(unsigned)?;
         let value =
             if is_negative { 0i64.checked_sub_unsigned(value) } else { Self::try_from(value).ok() };
-        value.map(|value| (value, rest)).ok_or(Misfit::TooLarge)
+        Ok((value.ok_or(Misfit::TooLarge)?, after_integer(rest)?))
     }
 
     fn one() -> Self {
@@ -197,6 +211,25 @@ impl FieldValue for i64 {
 
     fn negated(self) -> Self {
         self.wrapping_neg()
+    }
+}
+
+/// What follows an integer whose digits end where `text` begins: a fraction of zeros belongs to it.
+#[inline]
+fn after_integer(text: &[u8]) -> Result<&[u8], Misfit> {
+    match text.first() {
+        Some(b'.' | b'e' | b'E' | b'd' | b'D') => after_zeros(text),
+        _ => Ok(text),
+    }
+}
+
+#[cold]
+fn after_zeros(text: &[u8]) -> Result<&[u8], Misfit> {
+    let fraction = text.strip_prefix(b".").ok_or(Misfit::Fraction)?;
+    let zeros = fraction.iter().position(|&byte| byte != b'0').unwrap_or(fraction.len());
+    match fraction.get(zeros) {
+        Some(b'0'..=b'9' | b'e' | b'E' | b'd' | b'D') => Err(Misfit::Fraction),
+        _ => Ok(&fraction[zeros..]),
     }
 }
 
@@ -251,7 +284,7 @@ fn any_digits(text: &[u8]) -> Result<(u64, &[u8]), Misfit> {
 
 /// What follows the blanks that `text` begins with. A line's end is none.
 #[inline]
-pub(super) fn skip_blanks(text: &[u8]) -> &[u8] {
+pub fn skip_blanks(text: &[u8]) -> &[u8] {
     let blanks = text.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
     &text[blanks.unwrap_or(text.len())..]
 }

@@ -17,7 +17,9 @@ const NO_COLUMN: &str = "a column is expected here, from 1 on";
 const NO_VALUE: &str = "a value is expected here";
 const TOO_LARGE: &str = "an integer does not fit in 64 bits";
 const OUTSIDE: &str = "row or column lies outside the matrix";
+const FRACTION: &str = "an integer has a fraction or an exponent";
 const MORE: &str = "something follows the entry";
+const PATTERN_MORE: &str = "something follows the place, and entries of a pattern have no value";
 const VALUE_MORE: &str = "something follows the value";
 
 /// How many lines were read, and how many entries or values are stated in them.
@@ -41,6 +43,7 @@ pub fn read_entries<T: FieldValue>(
 ) -> Result<Counts, LineError> {
     let (rows, cols) = (header.shape.rows as u64, header.shape.cols as u64);
     let is_pattern = header.field == Field::Pattern;
+    let more = if is_pattern { PATTERN_MORE } else { MORE };
     each_line(text, |text| {
         let (row, rest) = index(text, NO_ROW)?;
         let (col, rest) = index(after_blanks(rest, NO_COLUMN)?, NO_COLUMN)?;
@@ -54,7 +57,7 @@ pub fn read_entries<T: FieldValue>(
         if row >= rows || col >= cols {
             return Err(OUTSIDE);
         }
-        let rest = line_end(rest, MORE)?;
+        let rest = line_end(rest, more)?;
         let (row, col) = (row as usize, col as usize);
         put(row, col, value);
         if row != col
@@ -104,10 +107,7 @@ fn each_line<'t>(
         text = match text.first() {
             None => break,
             Some(b'\n') => &text[1..],
-            Some(b'%') => {
-                let end = text.iter().position(|&byte| byte == b'\n');
-                &text[end.map_or(text.len(), |end| end + 1)..]
-            }
+            Some(b'%') => after_line(text),
             Some(_) => {
                 counts.stated += 1;
                 read(text).map_err(|reason| LineError { line: counts.lines, reason })?
@@ -121,7 +121,7 @@ fn each_line<'t>(
 fn index<'t>(text: &'t [u8], missing: &'static str) -> Result<(u64, &'t [u8]), &'static str> {
     digits(text).map_err(|misfit| match misfit {
         Misfit::NoNumber => missing,
-        Misfit::TooLarge => OUTSIDE,
+        Misfit::TooLarge | Misfit::Fraction => OUTSIDE,
     })
 }
 
@@ -134,11 +134,18 @@ fn after_blanks<'t>(text: &'t [u8], missing: &'static str) -> Result<&'t [u8], &
     }
 }
 
-/// What follows the end of the line that `text` begins with.
+/// What follows the line that `text` begins with, whatever is in it.
+fn after_line(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|&byte| byte == b'\n');
+    &text[end.map_or(text.len(), |end| end + 1)..]
+}
+
+/// What follows the line of which `text` is the end: nothing is in it, or a comment.
 fn line_end<'t>(text: &'t [u8], misfit: &'static str) -> Result<&'t [u8], &'static str> {
     match skip_blanks(text) {
         [] => Ok(&[]),
         [b'\n', rest @ ..] => Ok(rest),
+        comment @ [b'%', ..] => Ok(after_line(comment)),
         _ => Err(misfit),
     }
 }
@@ -147,5 +154,6 @@ fn reason(misfit: Misfit, missing: &'static str) -> &'static str {
     match misfit {
         Misfit::NoNumber => missing,
         Misfit::TooLarge => TOO_LARGE,
+        Misfit::Fraction => FRACTION,
     }
 }

@@ -40,6 +40,8 @@ fn headers_of_every_kind_are_read() {
 
     let skew = "%%MatrixMarket matrix array real skew-symmetric\n3 3\n1\n2\n3\n";
     assert_eq!(header(skew).unwrap().stated, 3);
+    let loose = "  %MatrixMarket\tmatrix coordinate real general so to say\n  % a comment\n1 1 0\n";
+    assert_eq!(header(loose).unwrap().data_line, 4);
     let empty = "%%MatrixMarket matrix coordinate pattern general\n0 7 0\n";
     assert_eq!(header(empty).unwrap().shape, Shape::new(0, 7));
 }
@@ -49,7 +51,9 @@ fn headers_that_are_none_say_why() {
     let malformed = [
         ("", "not a Matrix Market file"),
         ("\u{7f}ELF", "not a Matrix Market file"),
-        ("%MatrixMarket matrix coordinate real general\n1 1 0\n", "not a Matrix Market file"),
+        ("%%%MatrixMarket matrix coordinate real general\n1 1 0\n", "not a Matrix Market file"),
+        ("MatrixMarket matrix coordinate real general\n1 1 0\n", "not a Matrix Market file"),
+        ("\n%%MatrixMarket matrix coordinate real general\n1 1 0\n", "not a Matrix Market file"),
         ("%%MatrixMarket matrix coordinate real\n1 1 0\n", "five words"),
         ("%%MatrixMarket vector coordinate real general\n1 0\n", "'vector' is no object"),
         ("%%MatrixMarket matrix triplets real general\n1 1 0\n", "'triplets' is no format"),
@@ -81,15 +85,15 @@ fn headers_that_are_none_say_why() {
 }
 
 #[test]
-fn a_long_comment_is_skipped_and_a_long_line_of_sizes_refused() {
+fn long_comments_and_blanks_are_skipped_and_a_long_line_of_sizes_refused() {
+    let banner = "%%MatrixMarket matrix coordinate real general\n";
     let comment = format!("%{}\n", "x".repeat(100_000));
-    let text =
-        format!("%%MatrixMarket matrix coordinate real general\n{comment}{comment}1 1 1\n1 1 5");
+    let blanks = " ".repeat(50_000);
+    let text = format!("{banner}{comment}{blanks}{comment}{blanks}\n{blanks}1 1 1\n1 1 5");
     let found = header(&text).unwrap();
-    assert_eq!(&text[found.data_offset as usize..], "1 1 5");
-    let text =
-        format!("%%MatrixMarket matrix coordinate real general\n{}1 1 0\n", " ".repeat(5000));
-    assert!(header(&text).is_err());
+    assert_eq!((&text[found.data_offset as usize..], found.data_line), ("1 1 5", 6));
+    let error = header(&format!("{banner}1 1 0{blanks}\n")).unwrap_err();
+    assert!(error.to_string().contains("line 2 is longer"), "{error}");
 }
 
 #[test]
@@ -128,6 +132,9 @@ fn lines_that_are_no_entries_are_told_by_their_number() {
         ("-1 1 1\n", 0, "a row is expected"),
         ("1 1 1 1\n", 0, "something follows"),
         ("1 1 1e\n", 0, "something follows"),
+        ("1 1 0x10\n", 0, "something follows"),
+        ("1 1 nan(1\n", 0, "something follows"),
+        ("1 1 1 foo % c\n", 0, "something follows"),
         ("1 1 1D\n", 0, "a value is expected"),
         ("%\n%\n1 1 1\n\0\u{1}\n", 3, "a row is expected"),
     ];
@@ -139,8 +146,28 @@ fn lines_that_are_no_entries_are_told_by_their_number() {
     let text = coordinate("integer general", "1 1 9223372036854775807\n1 1 9223372036854775808\n");
     let error = entries::<i64>(&text).unwrap_err();
     assert_eq!((error.line, error.reason), (1, "an integer does not fit in 64 bits"));
-    let text = coordinate("integer general", "1 1 1.5\n");
-    assert!(entries::<i64>(&text).unwrap_err().reason.contains("follows"));
+    for value in ["1.5", "1e5", "1.0e5", "1.00D2", "-1.01"] {
+        let text = coordinate("integer general", &format!("1 1 {value}\n"));
+        assert!(entries::<i64>(&text).unwrap_err().reason.contains("fraction"), "{value}");
+    }
+    let text = coordinate("pattern general", "1 1\n2 2 1\n");
+    let error = entries::<f64>(&text).unwrap_err();
+    assert!(error.line == 1 && error.reason.contains("pattern"), "{error:?}");
+}
+
+#[test]
+fn what_loses_nothing_is_read_as_scipy_reads_it() {
+    let text = coordinate("real general", "1 1 1 % a comment\n2 2 -nan(ind)%c\n3 3 +1e+5%");
+    let read = entries::<f64>(&text).unwrap();
+    assert_eq!((read[0], read[2]), ((0, 0, 1.0), (2, 2, 1e5)));
+    assert!(read[1].2.is_nan());
+    let text = coordinate("pattern general", "1 1 %\n2 3 % 7\n");
+    assert_eq!(entries::<f64>(&text).unwrap().len(), 2);
+    let text = coordinate("integer general", "1 1 1.0\n1 2 -2.\n1 3 3.000 \n");
+    let expected = [(0, 0, 1), (0, 1, -2), (0, 2, 3)];
+    assert_eq!(entries::<i64>(&text).unwrap(), expected);
+    let text = coordinate("unsigned-integer general", "1 1 7.0\n");
+    assert_eq!(entries::<u64>(&text).unwrap(), [(0, 0, 7)]);
 }
 
 #[test]
@@ -209,6 +236,6 @@ proptest! {
     fn integers_are_read_exactly(value: u64, digits in 1usize..20, after in "[ \n.ex-]{0,9}") {
         let value = value % 10u64.pow(digits as u32);
         let text = format!("{value:0digits$}{after}");
-        prop_assert_eq!(u64::read(text.as_bytes()), Ok((value, after.as_bytes())));
+        prop_assert_eq!(super::numbers::digits(text.as_bytes()), Ok((value, after.as_bytes())));
     }
 }

@@ -52,7 +52,7 @@ pub(super) enum NpzError {
     Axes { name: String, axes: usize, needs: usize },
     #[error("member '{name}' is of dtype {dtype}, but should hold {needs}")]
     Dtype { name: String, dtype: String, needs: &'static str },
-    #[error("indices of dtype {0} are not supported; 32 or 64 bits, signed, are")]
+    #[error("indices of dtype {0} are not supported; integers are")]
     Index(DType),
     #[error("blocks of {block} do not divide a matrix of {shape}")]
     Blocks { block: Shape, shape: Shape },

@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::error::{NpzError, member_error};
 use super::small::Small;
 use super::{Member, Part};
-use crate::array::{Compression, DType, Order, Shape};
+use crate::array::{Compression, DType, IndexWidth, Order, Shape};
 use crate::error::Result;
 
 /// What a sparse npz file holds and where, checked against the archive's directory and the file's length.
@@ -21,9 +21,9 @@ pub struct NpzLayout {
     pub shape: Shape,
     /// The type of the values.
     pub dtype: DType,
-    /// Where each line's entries begin: lines + 1 indices, [`DType::I32`] or [`DType::I64`].
+    /// Where each line's entries begin: lines + 1 integers.
     pub indptr: Member,
-    /// Each entry's position in its line, [`DType::I32`] or [`DType::I64`]: not always as wide as `indptr`.
+    /// Each entry's position in its line: integers, not always as wide as `indptr`.
     pub indices: Member,
     /// Each entry's value.
     pub data: Member,
@@ -32,9 +32,19 @@ pub struct NpzLayout {
 }
 
 impl NpzLayout {
-    /// Number of stored entries: the length of `indices` and of `data`.
+    /// The length of `indices` and of `data`: as many entries are stored, or fewer, where `indptr` ends before.
     pub fn entries(&self) -> u64 {
         self.data.elements
+    }
+
+    /// Where each of the three arrays can be used as it lies: as [`Member::in_place`], indices of 32 or 64 bits with a
+    /// sign only.
+    pub fn in_place(&self) -> [Option<u64>; 3] {
+        let index = |member: &Member| {
+            let width = IndexWidth::holding(member.dtype)?;
+            member.in_place().filter(|_| member.dtype == width.dtype())
+        };
+        [index(&self.indptr), index(&self.indices), self.data.in_place()]
     }
 
     /// The three arrays, in the order of [`Part::COMPRESSED`].
@@ -61,7 +71,7 @@ pub enum NpzContents {
 pub struct CooLayout {
     /// Rows and columns.
     pub shape: Shape,
-    /// Each entry's row, [`DType::I32`] or [`DType::I64`].
+    /// Each entry's row: integers.
     pub row: Member,
     /// Each entry's column.
     pub col: Member,
@@ -210,9 +220,9 @@ fn dia<R: Read + Seek>(directory: &Directory, reader: &mut R, shape: Shape) -> R
 }
 
 fn check_index(member: &Member) -> Result<(), NpzError> {
-    match member.dtype {
-        DType::I32 | DType::I64 => Ok(()),
-        other => Err(NpzError::Index(other)),
+    match IndexWidth::holding(member.dtype) {
+        Some(_) => Ok(()),
+        None => Err(NpzError::Index(member.dtype)),
     }
 }
 

@@ -159,7 +159,15 @@ fn widths_and_byte_orders_may_differ() {
     assert_eq!((layout.indptr.dtype, layout.indices.dtype), (DType::I64, DType::I32));
     assert_eq!(layout.indices.byte_order, ByteOrder::Swapped);
     assert_eq!(layout.indices.in_place(), None);
-    for descr in ["<u4", "<i2", "<f8", "|b1"] {
+    for (descr, elements) in [("|u1", &[0, 2, 1, 3][..]), (">u2", &[0, 0, 0, 2, 0, 1, 0, 3])] {
+        let layout = read(vec![("indices.npy", npy(descr, &[4], elements))]).unwrap();
+        assert_eq!(
+            layout.in_place()[1],
+            None,
+            "{descr}: only 32 and 64 bits with a sign are used in place"
+        );
+    }
+    for descr in ["<f8", "|b1", "<c8"] {
         let size = descr[2..].parse::<usize>().unwrap();
         let error = refused("indices.npy", npy(descr, &[4], &vec![0; 4 * size]));
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{descr}: {error}");

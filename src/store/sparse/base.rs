@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::places::{File, Import, Place, Places, Source};
-use crate::array::{Compression, DType, IndexWidth, Shape};
+use crate::array::{Bits, Compression, DType, IndexWidth, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::npz::{NpzLayout, NpzPlan, Part, check_members};
 use crate::store::reader::DeviceReader;
-use crate::store::{Context, Indices};
+use crate::store::{Context, Indices, Plan};
 use crate::sys::{Device, DeviceKind, Medium};
 
 /// Bytes of a member that are copied, or of `indptr` that are checked, at a time.
@@ -97,10 +97,20 @@ impl Base {
         self.file.as_ref().map_or(Ok(()), |file| file.places(context, self.lines).map(|_| ()))
     }
 
+    /// What is still to be done before that, as a plan.
+    pub(super) fn opening<W: Bits>(&self, context: &Context) -> Result<Plan> {
+        self.file.as_ref().map_or(Ok(Plan::default()), |file| file.opening::<W>(context))
+    }
+
     /// How many there are; of another format that was not read yet, how many it states.
     pub(super) fn entries(&self) -> u64 {
         let places = self.file.as_ref().and_then(|file| file.places.get());
         places.map_or(self.stated, |places| places.entries)
+    }
+
+    /// Bytes of entries behind the last line's, as far as that is known without reading them: SciPy drops them too.
+    pub(super) fn ignored_bytes(&self) -> u64 {
+        (self.stated - self.entries()) * self.entry_bytes() as u64
     }
 
     /// Reads an archive once from front to back, for the checksums of its members.
@@ -147,9 +157,7 @@ impl Base {
     pub(super) fn is_in_place(&self) -> bool {
         match self.file.as_ref().map(|file| &file.source) {
             None | Some(Source::Made) => true,
-            Some(Source::Archive(layout)) => {
-                layout.members().iter().all(|member| member.in_place().is_some())
-            }
+            Some(Source::Archive(layout)) => layout.in_place().iter().all(Option::is_some),
             Some(Source::Foreign(_)) => false,
         }
     }
@@ -158,7 +166,9 @@ impl Base {
     pub(super) fn entry_bytes(&self) -> usize {
         let width = |file: &File| match (&file.source, file.places.get()) {
             (_, Some(places)) => places.indices.width.bytes(),
-            (Source::Archive(layout), None) => layout.indices.dtype.item_size(),
+            (Source::Archive(layout), None) => {
+                IndexWidth::holding(layout.indices.dtype).map_or(0, IndexWidth::bytes)
+            }
             (Source::Foreign(Import { facts, .. }), None) => {
                 IndexWidth::fitting(facts.shape, self.stated).bytes()
             }

@@ -265,7 +265,7 @@ impl Builder {
     }
 }
 
-fn planned(facts: Facts, capacity: u64) -> Result<(NpzPlan, IndexWidth)> {
+pub(super) fn planned(facts: Facts, capacity: u64) -> Result<(NpzPlan, IndexWidth)> {
     let width = IndexWidth::fitting(facts.shape, capacity);
     let plan = NpzPlan::new(facts.compression.into(), facts.shape, facts.dtype, width, capacity)?;
     Ok((plan, width))

@@ -16,6 +16,8 @@ mod foreign;
 mod gather;
 mod ints;
 mod merge;
+mod numbers;
+mod opening;
 mod overlay;
 mod parts;
 mod places;
@@ -147,7 +149,7 @@ impl<T: Element> SparseStore<T> {
         let stats = Stats {
             bytes_on_disk,
             stored: base.entries(),
-            ignored_bytes: 0,
+            ignored_bytes: base.ignored_bytes(),
             read_from: base.foreign_format(),
         };
         let spec = Spec { shape, dtype, layout: Layout::Sparse(compression), file_shape: None };

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::base::{Base, CHUNK_BYTES, Facts};
 use super::builder::Target;
 use super::foreign::Foreign;
-use crate::array::{DType, IndexWidth};
+use super::numbers::Numbers;
+use crate::array::IndexWidth;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::ByteOrder;
-use crate::format::npz::{Member, NpzLayout};
-use crate::store::Context;
+use crate::format::npz::{Member, NpzLayout, Placement};
 use crate::store::reader::DeviceReader;
+use crate::store::{Context, StepKind};
 use crate::sys::{Device, Medium};
+
+/// Memory that copying takes: a part of a member, twice where its integers are widened, and to decompress it.
+pub(super) const COPYING_BYTES: u64 = 4 * CHUNK_BYTES as u64;
 
 /// Where members begin in a copy: at multiples of this.
 const ALIGNMENT_BYTES: u64 = 64;
@@ -95,8 +98,8 @@ impl File {
         let places = match &self.source {
             Source::Made => unreachable!("the places of a file that was made here are known"),
             Source::Archive(layout) => {
-                let places = self.locate(layout)?;
-                self.check_indptr(&places, lines, places.entries)?;
+                let mut places = self.locate(layout, context)?;
+                places.entries = self.check_indptr(&places, lines)?;
                 places
             }
             Source::Foreign(import) => self.import(import, context)?,
@@ -106,6 +109,7 @@ impl File {
 
     /// Makes the arrays of another format.
     fn import(&self, import: &Import, context: &Context) -> Result<Places> {
+        let _step = context.step(StepKind::SortEntries);
         let target =
             Target { medium: Arc::clone(&self.medium), path: self.near.clone(), existing: None };
         let made = (import.import)(&import.foreign, import.facts, &*self.device, &target, context)
@@ -133,34 +137,34 @@ impl File {
     }
 
     /// Finds each array in the file or copies it out.
-    fn locate(&self, layout: &NpzLayout) -> Result<Places> {
-        let padded = |member: &Member| member.element_bytes().next_multiple_of(ALIGNMENT_BYTES);
-        let to_copy = layout.members().into_iter().filter(|member| member.in_place().is_none());
-        let bytes: Vec<u64> = to_copy.map(padded).collect();
-        let mut copy = match bytes.is_empty() {
-            true => None,
-            false => Some(self.medium.scratch(&self.near, bytes.iter().sum())?),
+    fn locate(&self, layout: &NpzLayout, context: &Context) -> Result<Places> {
+        let arrays = Array::all(layout);
+        let bytes: u64 = arrays.iter().map(Array::copied_bytes).sum();
+        let needs_copy = !arrays.iter().all(Array::is_in_place);
+        let _step = needs_copy.then(|| context.step(StepKind::CopyMembers));
+        let mut copy = match needs_copy {
+            true => Some(self.medium.scratch(&self.near, bytes)?),
+            false => None,
         };
         let mut end = 0;
-        let mut place = |member: &Member| -> Result<Place> {
-            let width = if member.dtype == DType::I64 { IndexWidth::I64 } else { IndexWidth::I32 };
-            if let Some(offset) = member.in_place() {
+        let mut place = |array: &Array<'_>| -> Result<Place> {
+            let width = array.index_width.unwrap_or(IndexWidth::I32);
+            if let Some(offset) = array.in_place {
                 return Ok(Place { in_copy: false, offset, width });
             }
             let copy = copy.as_mut().expect("there is a copy where something is copied");
-            copy_member(&*self.device, member, &mut **copy, end)
-                .map_err(|error| error.at(&self.near))?;
+            array.copy(&*self.device, &mut **copy, end).map_err(|error| error.at(&self.near))?;
             let offset = end;
-            end += padded(member);
+            end += array.copied_bytes();
             Ok(Place { in_copy: true, offset, width })
         };
-        let (indptr, indices) = (place(&layout.indptr)?, place(&layout.indices)?);
-        let data = place(&layout.data)?;
+        let [indptr, indices, data] = &arrays;
+        let (indptr, indices, data) = (place(indptr)?, place(indices)?, place(data)?);
         Ok(Places { copy, indptr, indices, data, entries: layout.entries() })
     }
 
-    /// Checks that `indptr` begins at 0, never falls and ends at the number of entries.
-    fn check_indptr(&self, places: &Places, lines: usize, entries: u64) -> Result<()> {
+    /// Checks that `indptr` begins at 0, never falls and ends within the entries: how many of them lines have.
+    fn check_indptr(&self, places: &Places, lines: usize) -> Result<u64> {
         let device = self.of(places, places.indptr);
         let Place { offset, width, .. } = places.indptr;
         let bytes = width.bytes() as u64;
@@ -191,35 +195,86 @@ impl File {
             })?;
             at = to;
         }
-        if last as u64 != entries {
+        let (last, entries) = (last as u64, places.entries);
+        if last > entries {
             return Err(
                 self.malformed(format!("indptr ends at {last} where there are {entries} entries"))
             );
         }
-        Ok(())
+        Ok(last)
     }
 }
 
-/// Copies a member's elements, decompressed and in this machine's byte order, to `offset` of `copy`.
-fn copy_member(
-    device: &dyn Device,
-    member: &Member,
-    copy: &mut dyn Device,
-    offset: u64,
-) -> Result<()> {
-    let mut source = DeviceReader::new(device);
-    let mut reader = member.reader(&mut source)?;
-    let mut buffer = vec![0; CHUNK_BYTES];
-    let mut at = offset;
-    while reader.left_bytes() > 0 {
-        let count = usize::try_from(reader.left_bytes()).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-        let chunk = &mut buffer[..count];
-        reader.fill(chunk)?;
-        if member.byte_order == ByteOrder::Swapped {
-            chunk.chunks_mut(member.dtype.swap_size()).for_each(<[u8]>::reverse);
-        }
-        copy.write_at(at, chunk)?;
-        at += count as u64;
+/// One of the three arrays of an archive.
+pub(super) struct Array<'l> {
+    member: &'l Member,
+    /// How wide its integers are used, where it is of indices.
+    index_width: Option<IndexWidth>,
+    in_place: Option<u64>,
+}
+
+impl<'l> Array<'l> {
+    pub(super) fn all(layout: &'l NpzLayout) -> [Self; 3] {
+        let width = |member: &Member| IndexWidth::holding(member.dtype);
+        let NpzLayout { indptr, indices, data, .. } = layout;
+        let [indptr_place, indices_place, data_place] = layout.in_place();
+        [
+            Self { member: indptr, index_width: width(indptr), in_place: indptr_place },
+            Self { member: indices, index_width: width(indices), in_place: indices_place },
+            Self { member: data, index_width: None, in_place: data_place },
+        ]
     }
-    Ok(())
+
+    /// Bytes of an element in a copy.
+    fn item_bytes(&self) -> usize {
+        self.index_width.map_or(self.member.dtype.item_size(), IndexWidth::bytes)
+    }
+
+    pub(super) fn is_in_place(&self) -> bool {
+        self.in_place.is_some()
+    }
+
+    /// Bytes that it takes in the file.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        match self.member.placement {
+            Placement::Stored { .. } => self.member.element_bytes(),
+            Placement::Compressed { bytes } => bytes,
+        }
+    }
+
+    /// Bytes that it takes in a copy: none where it is used in place.
+    pub(super) fn copied_bytes(&self) -> u64 {
+        match self.in_place {
+            Some(_) => 0,
+            None => {
+                (self.member.elements * self.item_bytes() as u64).next_multiple_of(ALIGNMENT_BYTES)
+            }
+        }
+    }
+
+    /// Copies its elements, decompressed, in this machine's byte order and as wide as they are used, to `offset` of `copy`.
+    fn copy(&self, device: &dyn Device, copy: &mut dyn Device, offset: u64) -> Result<()> {
+        let mut source = DeviceReader::new(device);
+        let mut numbers = Numbers::new(self.member, &mut source)?;
+        let is_widened = self.index_width.is_some_and(|width| width.dtype() != self.member.dtype);
+        let item_bytes = self.item_bytes();
+        let (mut integers, mut widened) = (Vec::new(), Vec::new());
+        let (mut at, mut left) = (offset, self.member.elements);
+        while left > 0 {
+            let count = left.min((CHUNK_BYTES / item_bytes) as u64) as usize;
+            if is_widened {
+                numbers.integers(count, &mut integers)?;
+                widened.clear();
+                // The lowest bytes of an integer that fits come first.
+                let lowest = integers.iter().map(|integer| integer.to_le_bytes());
+                lowest.for_each(|bytes| widened.extend_from_slice(&bytes[..item_bytes]));
+                copy.write_at(at, &widened)?;
+            } else {
+                copy.write_at(at, numbers.next_bytes(count)?)?;
+            }
+            at += (count * item_bytes) as u64;
+            left -= count as u64;
+        }
+        Ok(())
+    }
 }

@@ -59,7 +59,16 @@ impl<W: Bits> Engine<W> {
             };
             (times >= WORTH_TELLING).then_some((Layout::Sparse(other), times))
         });
-        Ok(plan)
+        let opening = match access {
+            // Nothing that was there is looked at.
+            Access::FillColumns => Plan::default(),
+            _ => self.base.opening::<W>(context)?,
+        };
+        // What was written just now is cached, if it can be.
+        if context.budget().is_cached(opening.bytes_moved()) && !opening.steps.is_empty() {
+            plan.steps.iter_mut().for_each(|step| step.bytes_paged = 0);
+        }
+        Ok(opening.and(plan))
     }
 
     /// Bytes that `access` would move if the file were compressed along the other axis; none where that is not what counts.

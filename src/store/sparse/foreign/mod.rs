@@ -87,8 +87,13 @@ impl Foreign {
         }
     }
 
+    /// The memory in which it is sorted, and that in which it is read and then written: a quarter for text or members.
+    pub(super) fn shares(context: &Context) -> (Context, Context) {
+        (context.share(3, 4), context.share(1, 4))
+    }
+
     /// Entries that it can have at most.
-    fn most_entries(&self) -> u64 {
+    pub(super) fn most_entries(&self) -> u64 {
         match self {
             Self::Market(header) => header.most_entries(),
             _ => self.stated(),
@@ -127,8 +132,7 @@ pub(super) fn import<T: Element>(
 ) -> Result<Base> {
     let entries = foreign.most_entries();
     context.begin("read", device.len());
-    // A quarter for text or members, and then for the new file; the rest to sort in.
-    let (sorting, reading) = (context.share(3, 4), context.share(1, 4));
+    let (sorting, reading) = Foreign::shares(context);
     let coming = (entries, Arrival::Any);
     let mut sorter =
         Sorter::new(facts, coming, target.clone(), super::sum_bits::<T>, sorting.clone())?;

@@ -144,11 +144,9 @@ impl<W: Bits> Sorter<W> {
         Ok(sorter)
     }
 
-    /// How many entries are held: with three eighths of the memory, of which a quarter is for blocks that are not full and
-    /// for lists; with the rest they are sorted.
+    /// How many of `expected` entries are held before they are written aside.
     fn most_held(expected: u64, context: &Context) -> u64 {
-        let most = context.available_bytes() / 8 * 3 / Self::ENTRY_BYTES;
-        most.min(expected).clamp(2, MOST_HELD)
+        Self::held_entries(context).min(expected).clamp(2, MOST_HELD)
     }
 
     /// Takes its share of the memory for holding entries.
@@ -158,6 +156,26 @@ impl<W: Bits> Sorter<W> {
         self.held = Held::new(self.bins, most, block)?;
         self.memory = Some(self.context.reserve(self.held.bytes())?);
         Ok(())
+    }
+
+    /// Entries for which there is memory: half of it holds what comes, a quarter of that for blocks that are not full and for
+    /// lists; with the other half it is sorted.
+    fn held_entries(context: &Context) -> u64 {
+        context.available_bytes() / 8 * 3 / Self::ENTRY_BYTES
+    }
+
+    /// Bytes that `expected` entries will be written aside in, and read back: all of them, where they are not held.
+    pub(in crate::store::sparse) fn logged_bytes(expected: u64, context: &Context) -> u64 {
+        if expected > Self::held_entries(context) {
+            expected.saturating_mul(Self::ENTRY_BYTES)
+        } else {
+            0
+        }
+    }
+
+    /// Memory that sorting `expected` entries takes of `context`'s.
+    pub(in crate::store::sparse) fn memory_bytes(expected: u64, context: &Context) -> u64 {
+        Self::bytes(expected, expected, context.threads()).min(context.available_bytes())
     }
 
     /// How places are made keys.

@@ -77,6 +77,33 @@ fn what_cannot_be_used_in_place_is_copied_out_and_the_copy_is_gone_afterwards() 
 }
 
 #[test]
+fn entries_behind_the_last_line_are_ignored_and_told() {
+    for compression in BOTH {
+        let plain = good(compression);
+        let mut longer = plain.clone();
+        longer.indices.extend([-1, 999, 3]);
+        longer.data.extend([1.0; 3]);
+        let in_place = OnDisk::of(&longer);
+        let copied = OnDisk::of(&Written { method: CompressionMethod::Deflated, ..longer });
+        for io in [Io::Mapped, Io::Positioned] {
+            let store = in_place.open(Mode::Read, io).unwrap();
+            assert_eq!((store.stats().stored, store.stats().ignored_bytes), (2000, 3 * 8));
+            assert_reads(&*store, &plain.array(), &context(1 << 20));
+            let store = copied.open(Mode::Read, io).unwrap();
+            assert_eq!(store.stats().stored, 2003, "indptr is not read yet");
+            assert_reads(&*store, &plain.array(), &context(1 << 20));
+        }
+        let mut store = in_place.open(Mode::ReadWrite, Io::Mapped).unwrap();
+        store.write(&Selection::cell(0, 0), ndarray::array![[5.0]].view()).unwrap();
+        store.sync().unwrap();
+        assert_eq!(store.stats().ignored_bytes, 0);
+        let mut expected = plain.array();
+        expected[(0, 0)] = 5.0;
+        assert_eq!(store.to_array().unwrap(), expected);
+    }
+}
+
+#[test]
 fn others_files_are_written_over_and_become_our_own() {
     for compression in BOTH {
         for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
