@@ -56,8 +56,14 @@ pub(super) fn multiply<T: Arithmetic>(
     let mut sums = vec![T::Wide::default(); outer * width];
     let product = Product { from: &from, width, transposed, lift: T::widen };
     product.add_to(&mut sums, store, context)?;
-    let sums: Vec<T> = sums.into_iter().map(T::narrow).collect();
-    Array2::from_shape_vec((outer, width), sums).map_err(super::shape_error)
+    let mut product = Array2::default((outer, width));
+    let narrowed = product.as_slice_mut().expect("what was just made lies together");
+    let part = sums.len().div_ceil(context.threads()).max(PARALLEL_ELEMENTS);
+    let parts = narrowed.chunks_mut(part).zip(sums.chunks(part)).collect();
+    context.for_each(parts, |_, (narrowed, sums)| {
+        narrowed.iter_mut().zip(sums).for_each(|(narrowed, &sum)| *narrowed = T::narrow(sum));
+    });
+    Ok(product)
 }
 
 /// A·`factor` in f64, of what `lift` makes of each element: for workloads, whose answers are the same for every type.

@@ -202,7 +202,8 @@ pub(super) struct Order {
 
 /// Looks at the positions of lines of `length`, which begin at `offsets`, the last of these being the end of the last
 /// line: from front to back, whatever the lines. Where a position is not above the one before, it is the first of its line
-/// or out of order; so the falls are counted, and those between lines are to be all.
+/// or out of order; so the falls are counted, and those between lines are to be all. Then each line's first position and
+/// its last tell whether all are in range.
 pub(super) fn order<I: Int>(list: &[I], offsets: &[usize], length: usize) -> Order {
     let (&begin, &end) = match offsets {
         [begin, .., end] => (begin, end),
@@ -211,18 +212,23 @@ pub(super) fn order<I: Int>(list: &[I], offsets: &[usize], length: usize) -> Ord
     if begin == end {
         return Order { in_range: true, rises: true };
     }
-    let all = &list[begin..end];
-    let (in_range, falls) = (is_below(all, length), falls(all));
-    let mut between = 0;
+    let largest = I::saturating(length.saturating_sub(1)).unsigned();
+    let is_outside = |at: I| u32::from(at.unsigned() > largest);
+    let (mut between, mut outside) = (0, is_outside(list[begin]) + is_outside(list[end - 1]));
     let mut last = begin;
     for &at in &offsets[1..offsets.len() - 1] {
         // Of lines without entries only the first boundary counts.
         if at > last && at < end {
-            between += usize::from(list[at - 1] >= list[at]);
+            let (one, next) = (list[at - 1], list[at]);
+            between += usize::from(one >= next);
+            outside |= is_outside(one) | is_outside(next);
         }
         last = at;
     }
-    Order { in_range, rises: falls == between }
+    let all = &list[begin..end];
+    let rises = falls(all) == between;
+    let in_range = length > 0 && outside == 0 && (rises || is_below(all, length));
+    Order { in_range, rises }
 }
 
 /// How many are not above the one before.
@@ -249,4 +255,36 @@ pub(super) fn is_below<I: Int>(list: &[I], length: usize) -> bool {
 /// Whether every position is below `length`, in whatever order.
 pub(super) fn in_range(indices: Indices<'_>, length: usize) -> bool {
     with_indices!(indices, list => is_below(list, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn order_is_found_as_by_looking_at_each(
+            lines in prop::collection::vec(prop::collection::vec(-1i32..12, 0..5), 0..8),
+            begin in 0usize..3, length in 0usize..12, sorted: bool,
+        ) {
+            let mut list = vec![7; begin];
+            let mut offsets = vec![begin];
+            let mut expected = Order { in_range: true, rises: true };
+            for mut line in lines {
+                if sorted {
+                    line.sort_unstable();
+                    line.dedup();
+                }
+                expected.in_range &= line.iter().all(|&at| at >= 0 && (at as usize) < length);
+                expected.rises &= line.is_sorted_by(|one, next| one < next);
+                list.extend(line);
+                offsets.push(list.len());
+            }
+            let found = order(&list, &offsets, length);
+            prop_assert_eq!(found.in_range, expected.in_range);
+            prop_assert!(found.rises == expected.rises || !found.in_range);
+        }
+    }
 }
