@@ -42,6 +42,8 @@ pub(super) struct Reader<'e, W> {
     /// Entries that a window holds at most; a single line may have more, where the budget holds it.
     entries: usize,
     entry_bytes: u64,
+    /// Whether the disk is set to reading the next window while this one is worked on.
+    reads_ahead: bool,
     buffers: Buffers,
     ends: Vec<u64>,
     offsets: Vec<usize>,
@@ -70,6 +72,7 @@ impl<'e, W: Bits> Reader<'e, W> {
             engine,
             context: context.clone(),
             entry_bytes: entry,
+            reads_ahead: !context.budget().is_cached(engine.base.file_bytes()),
             entries: usize::try_from(bytes / entry).unwrap_or(usize::MAX).max(1),
             buffers: Buffers::default(),
             ends: Vec::new(),
@@ -99,6 +102,10 @@ impl<'e, W: Bits> Reader<'e, W> {
             base.ends(line..lines.end.min(line.saturating_add(most_lines)), &mut ends)?;
             let from = ends[0];
             let fit = ends.partition_point(|&end| end - from <= self.entries as u64) - 1;
+            let (next, last) = (ends[fit], ends[ends.len() - 1]);
+            if self.reads_ahead && next < last {
+                base.prefetch(&[next..last.min(next + self.entries as u64)]);
+            }
             let done = if fit == 0 {
                 self.one_line(line, &ends[..2], show).map(|()| 1)
             } else {
