@@ -104,7 +104,8 @@ impl<'e, W: Bits> Reader<'e, W> {
             let fit = ends.partition_point(|&end| end - from <= self.entries as u64) - 1;
             let (next, last) = (ends[fit], ends[ends.len() - 1]);
             if self.reads_ahead && next < last {
-                base.prefetch(&[next..last.min(next + self.entries as u64)]);
+                let ahead = next..last.min(next + self.entries as u64);
+                base.prefetch(std::slice::from_ref(&ahead));
             }
             let done = if fit == 0 {
                 self.one_line(line, &ends[..2], show).map(|()| 1)
