@@ -162,7 +162,7 @@ impl<W: Bits> Sorting<W> {
             given: Stretches::default(),
             last: None,
             is_rising: true,
-            is_alone: is_empty(engine),
+            is_alone: engine.is_empty(),
             entries: 0,
             keys: Vec::new(),
             values: Vec::new(),
@@ -295,7 +295,7 @@ impl NewFile {
     fn begin<W: Bits>(engine: &mut Engine<W>, entries: u64) -> Result<Self> {
         let others = engine.base.entries() + engine.overlay.entries();
         let expected = (entries + others).min(most_entries(engine.facts));
-        Ok(Self { builder: engine.builder(expected)?, is_alone: is_empty(engine) })
+        Ok(Self { builder: engine.builder(expected)?, is_alone: engine.is_empty() })
     }
 
     /// Appends lines: what was made of them, and what the old file holds where that covers nothing.
@@ -313,10 +313,6 @@ impl NewFile {
         let place = (lines, &(0..engine.facts.length()));
         merge_turned(engine, place, made, covered, &mut self.builder, context)
     }
-}
-
-fn is_empty<W: Bits>(engine: &Engine<W>) -> bool {
-    engine.base.entries() == 0 && engine.overlay.is_empty()
 }
 
 /// Who is shown lines of the file, put together from all that waited.

@@ -161,10 +161,10 @@ impl<'a, W: Bits> Bulk<'a, W> {
         {
             return Ok(());
         }
-        let covers_nothing = self.engine.base.entries() == 0 && self.engine.overlay.is_empty();
         for (index, ends) in (first..).zip(offsets.windows(2)) {
             let range = ends[0]..ends[1];
-            if range.is_empty() && covers_nothing && !self.is_waiting(index) {
+            // Asked anew for each: what waits is brought into the file where a line comes again.
+            if range.is_empty() && self.engine.is_empty() && !self.is_waiting(index) {
                 continue;
             }
             let indices = indices.part(range.clone());

@@ -403,6 +403,11 @@ impl<T: Element> ArrayStore for SparseStore<T> {
 }
 
 impl<W: Bits> Engine<W> {
+    /// Whether neither the file nor what was written since has an entry.
+    fn is_empty(&self) -> bool {
+        self.base.entries() == 0 && self.overlay.is_empty()
+    }
+
     /// Where new files go.
     fn target(&self) -> Target {
         Target {

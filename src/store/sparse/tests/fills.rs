@@ -405,6 +405,35 @@ fn a_writer_that_failed_does_not_go_on() {
     assert!(refused > 5, "{refused} faults met a write");
 }
 
+/// Columns of CSR that come twice through one writer, the second time without entries but for the first: also where they
+/// are so many that they are sorted.
+#[test]
+fn columns_that_come_again_without_entries_are_empty() {
+    let (rows, cols) = (30, 400);
+    for budget in [16 << 10, 4 << 20] {
+        let context = context(budget);
+        let mut store = create(Compression::Csr, Shape::new(rows, cols), &context);
+        let mut writer = store.tile_writer(&context).unwrap();
+        let mut write = |offsets: &[usize], indices: &[i32], data: &[f32]| {
+            let compression = Compression::Csc;
+            let indices = Indices::I32(indices);
+            let block = Compressed { compression, offsets, indices, data };
+            let tile = Tile { rows: 0..rows, cols: 0..cols, values: Values::Sparse(block) };
+            writer.write(&tile).unwrap();
+        };
+        let offsets: Vec<usize> = (0..=cols).map(|column| 3 * column).collect();
+        let indices: Vec<i32> = (0..cols).flat_map(|_| [1, 8, 20]).collect();
+        write(&offsets, &indices, &vec![1.0; 3 * cols]);
+        let mut again = vec![1; cols + 1];
+        again[0] = 0;
+        write(&again, &[5], &[2.0]);
+        writer.finish().unwrap();
+        let mut expected = Array2::zeros((rows, cols));
+        expected[(5, 0)] = 2.0;
+        assert_eq!(store.to_array().unwrap(), expected, "in {budget}");
+    }
+}
+
 #[test]
 fn a_tile_that_is_none_is_refused() {
     let shape = Shape::new(3, 4);
