@@ -27,7 +27,6 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> anyhow::Result<Outcome>
             &format!("differ: {a} against {b}"),
         );
     }
-    context.begin("verify", one.stats().bytes_on_disk);
     let (document, line) = with_store!(&one, one => differences(&**one, &mut other, &a, &context)?);
     answer(args, document, &line)
 }

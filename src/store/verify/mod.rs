@@ -1,8 +1,12 @@
 //! Whether two stores hold the same matrix, bit for bit.
 
+mod entries;
+#[cfg(test)]
+mod tests;
+
 use ndarray::{Array2, Axis, s};
 
-use super::{ArrayStore, Context, TileOrder};
+use super::{ArrayStore, Context, Layout, TileOrder};
 use crate::array::{Element, Selection};
 use crate::error::Result;
 
@@ -31,6 +35,23 @@ pub fn compare<T: Element>(
 ) -> Result<Option<Difference<T>>> {
     let (shape, needs) = (one.spec().shape, other.spec().shape);
     super::check_shape((needs.rows, needs.cols), (shape.rows, shape.cols))?;
+    let is_sparse =
+        |store: &dyn ArrayStore<Elem = T>| matches!(store.spec().layout, Layout::Sparse(_));
+    let bytes = |store: &dyn ArrayStore<Elem = T>| store.stats().bytes_on_disk;
+    if is_sparse(one) && is_sparse(other) {
+        context.begin("verify", bytes(one) + bytes(other));
+        return entries::compare(one, other, context);
+    }
+    context.begin("verify", bytes(one));
+    compare_blocks(one, other, context)
+}
+
+/// Compares all cells of two stores of one shape, block by block.
+fn compare_blocks<T: Element>(
+    one: &dyn ArrayStore<Elem = T>,
+    other: &dyn ArrayStore<Elem = T>,
+    context: &Context,
+) -> Result<Option<Difference<T>>> {
     // The other is read block by block; the one that keeps columns together decides the direction.
     let by_columns = one.spec().layout.is_columnar() && other.spec().layout.is_columnar();
     let (order, axis) =
