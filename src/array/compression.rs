@@ -14,6 +14,15 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// Along the other axis.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Csr => Self::Csc,
+            Self::Csc => Self::Csr,
+        }
+    }
+
     /// (lines, positions in a line) of a matrix of `shape`: (rows, columns) for CSR.
     pub fn split(self, shape: Shape) -> (usize, usize) {
         match self {

@@ -9,7 +9,7 @@ use super::Engine;
 use super::base::window_bytes;
 use super::builder::{Builder, most_entries};
 use super::ints::{Int, Ints, with_indices};
-use super::merge::merge_turned;
+use super::merge::{Covered, merge_turned};
 use super::sorter::{Arrival, Emitted, Keys, Sorter};
 use super::stage::{Part, Stage, stage_memory};
 use super::stretches::Stretches;
@@ -45,19 +45,33 @@ impl<W: Bits> Across<W> {
         if let Self::Staged(stage) = self
             && (stage.is_full() || stage.is_better_turned(window_bytes(context)))
         {
-            let sorting = Sorting::of_staged(stage, engine, context)?;
+            let lines = stage.indices().len().max(1) as u64;
+            let entries = stage.entries() / lines + 1;
+            self.sorted(entries, engine, context)?;
+        }
+        let most = context.budget().effective_bytes() / 16;
+        Ok(match self {
+            Self::Staged(_) => true,
+            Self::Sorted(sorting) => sorting.takes(index) && sorting.given.bytes() <= most,
+        })
+    }
+
+    /// From now on entries are sorted, of which each line is expected to have so many.
+    fn sorted(
+        &mut self,
+        line_entries: u64,
+        engine: &Engine<W>,
+        context: &Context,
+    ) -> Result<&mut Sorting<W>> {
+        if let Self::Staged(stage) = self {
+            let sorting = Sorting::of_staged(stage, line_entries, engine, context)?;
             // The stage's memory is for sorting.
             *self = Self::Sorted(Box::new(sorting));
             let Self::Sorted(sorting) = self else { unreachable!("it was just begun") };
             sorting.sorter.widen()?;
         }
-        let most = context.budget().effective_bytes() / 16;
-        Ok(match self {
-            Self::Staged(_) => true,
-            Self::Sorted(sorting) => {
-                !sorting.given.contains(index) && sorting.given.bytes() <= most
-            }
-        })
+        let Self::Sorted(sorting) = self else { unreachable!("what was staged is being sorted") };
+        Ok(sorting)
     }
 
     /// Whether line `index` came already.
@@ -90,9 +104,35 @@ impl<W: Bits> Across<W> {
             Self::Staged(stage) => stage.put_entries(index, indices, values),
             Self::Sorted(sorting) => {
                 sorting.begin_line(index);
-                sorting.put_entries(index, indices, values)
+                sorting.put_part(index, 0, indices, values)
             }
         }
+    }
+
+    /// Whether line `index` came as far as position `end`, and not further.
+    pub(super) fn is_begun(&self, index: usize, end: usize) -> bool {
+        matches!(self, Self::Sorted(sorting) if sorting.begun == Some((index, end)))
+    }
+
+    /// Takes entries of the line `index`, which cover these of its positions: from its first one on, where there is room
+    /// for the line, or from where it [was begun](Across::is_begun). What does not come of it before another line stays
+    /// what it was.
+    pub(super) fn put_part(
+        &mut self,
+        index: usize,
+        positions: &Range<usize>,
+        (indices, values): (Indices<'_>, &[W]),
+        engine: &Engine<W>,
+        context: &Context,
+    ) -> Result<()> {
+        let length = engine.facts.lines();
+        let share = (length / positions.len().max(1) + 1) as u64;
+        let sorting = self.sorted(share.saturating_mul(values.len() as u64), engine, context)?;
+        if positions.start == 0 {
+            sorting.begin_line(index);
+        }
+        sorting.begun = (positions.end < length).then_some((index, positions.end));
+        sorting.put_part(index, positions.start, indices, values)
     }
 
     /// Takes many lines from `first` on at once, if it can.
@@ -117,7 +157,7 @@ impl<W: Bits> Across<W> {
         match self {
             Self::Staged(stage) => {
                 let mut file = NewFile::begin(engine, stage.entries())?;
-                let covered = |index| stage.holds(index);
+                let covered = |_, index| stage.holds(index);
                 turn(engine, &stage, context, &mut |lines, turned| {
                     file.put(engine, &lines, turned.lines(), &covered, context)
                 })?;
@@ -142,6 +182,8 @@ pub(super) struct Sorting<W> {
     last: Option<usize>,
     is_rising: bool,
     is_alone: bool,
+    /// The line that was given last, and its positions before which it was, where that is not all of it.
+    begun: Option<(usize, usize)>,
     entries: u64,
     /// Entries on their way to the sorter.
     keys: Vec<u64>,
@@ -149,11 +191,15 @@ pub(super) struct Sorting<W> {
 }
 
 impl<W: Bits> Sorting<W> {
-    /// Begins with what waits in `stage`.
-    fn of_staged(stage: &Stage, engine: &Engine<W>, context: &Context) -> Result<Self> {
+    /// Begins with what waits in `stage`, where each line is expected to have so many entries.
+    fn of_staged(
+        stage: &Stage,
+        line_entries: u64,
+        engine: &Engine<W>,
+        context: &Context,
+    ) -> Result<Self> {
         let facts = engine.facts;
-        let lines = stage.indices().len().max(1) as u64;
-        let expected = (stage.entries() / lines + 1).saturating_mul(facts.length() as u64);
+        let expected = line_entries.saturating_mul(facts.length() as u64);
         let coming = (expected.min(most_entries(facts)), Arrival::ByPosition);
         let sorter = Sorter::new(facts, coming, engine.target(), engine.sum, context.clone())?;
         let mut sorting = Self {
@@ -163,6 +209,7 @@ impl<W: Bits> Sorting<W> {
             last: None,
             is_rising: true,
             is_alone: engine.is_empty(),
+            begun: None,
             entries: 0,
             keys: Vec::new(),
             values: Vec::new(),
@@ -176,7 +223,7 @@ impl<W: Bits> Sorting<W> {
                 let mut room = bytemuck::cast_slice_mut(&mut buffer);
                 match stage.part::<W>(&stored, part, &mut room)? {
                     Part::Entries(indices, values) => {
-                        sorting.put_entries(index, indices, values)?;
+                        sorting.put_part(index, 0, indices, values)?;
                     }
                     Part::Dense(values) => sorting.put_dense(index, from, values)?,
                 }
@@ -186,8 +233,15 @@ impl<W: Bits> Sorting<W> {
         Ok(sorting)
     }
 
+    /// Whether the next line may be line `index`: not, where it came already, nor where a line before it came in part
+    /// and lies over what the file holds.
+    fn takes(&self, index: usize) -> bool {
+        !self.given.contains(index) && (self.begun.is_none() || self.is_alone)
+    }
+
     /// Notes that line `index` comes next, which did not come before.
     fn begin_line(&mut self, index: usize) {
+        self.begun = None;
         if self.is_rising && self.last.is_some_and(|last| index < last) {
             self.is_rising = false;
             self.sorter.lose_order();
@@ -214,23 +268,35 @@ impl<W: Bits> Sorting<W> {
     ) -> Result<()> {
         with_indices!(indices, list => {
             for (index, ends) in (first..).zip(offsets.windows(2)) {
-                self.put_line(index, &list[ends[0]..ends[1]], &values[ends[0]..ends[1]])?;
+                self.put_list(index, 0, &list[ends[0]..ends[1]], &values[ends[0]..ends[1]])?;
             }
         });
         let last = first + offsets.len() - 2;
         self.given.extend_to(last);
-        self.last = Some(last);
+        (self.last, self.begun) = (Some(last), None);
         Ok(())
     }
 
-    /// Takes entries of line `index`.
-    fn put_entries(&mut self, index: usize, indices: Indices<'_>, values: &[W]) -> Result<()> {
-        with_indices!(indices, list => self.put_line(index, list, values))
+    /// Takes entries of line `index`, whose positions are counted from `start` on.
+    fn put_part(
+        &mut self,
+        index: usize,
+        start: usize,
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        with_indices!(indices, list => self.put_list(index, start, list, values))
     }
 
-    fn put_line<I: Int>(&mut self, index: usize, list: &[I], values: &[W]) -> Result<()> {
+    fn put_list<I: Int>(
+        &mut self,
+        index: usize,
+        start: usize,
+        list: &[I],
+        values: &[W],
+    ) -> Result<()> {
         for (list, values) in list.chunks(BATCH_ENTRIES).zip(values.chunks(BATCH_ENTRIES)) {
-            self.keys.extend(list.iter().map(|at| self.places.of(at.position(), index)));
+            self.keys.extend(list.iter().map(|at| self.places.of(start + at.position(), index)));
             self.values.extend_from_slice(values);
             self.flush_full()?;
         }
@@ -267,8 +333,10 @@ impl<W: Bits> Sorting<W> {
     fn finish(mut self, engine: &mut Engine<W>, context: &Context) -> Result<()> {
         self.flush()?;
         let mut file = NewFile::begin(engine, self.entries)?;
-        let (given, shown) = (&self.given, &*engine);
-        let covered = |index| given.contains(index);
+        let (given, begun, shown) = (&self.given, self.begun, &*engine);
+        let covered = |line, index| {
+            given.contains(index) && begun.is_none_or(|(last, end)| index != last || line < end)
+        };
         self.sorter.finish(&mut |lines, emitted| match emitted {
             Emitted::Lines(made) => file.put(shown, &lines, made, &covered, context),
             Emitted::Part(made, _) if file.is_alone => {
@@ -304,7 +372,7 @@ impl NewFile {
         engine: &Engine<W>,
         lines: &Range<usize>,
         made: Lines<'_, W>,
-        covered: &dyn Fn(usize) -> bool,
+        covered: &Covered<'_>,
         context: &Context,
     ) -> Result<()> {
         if self.is_alone {

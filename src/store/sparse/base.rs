@@ -5,8 +5,10 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, MutexGuard, OnceLock};
 
+use super::ints::NONE;
+use super::long_lines::LongLines;
 use super::places::{File, Import, Place, Places, Source};
 use crate::array::{Bits, Compression, DType, IndexWidth, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -231,29 +233,57 @@ impl Base {
         show: &mut ShowEntries<'_>,
     ) -> Result<()> {
         let Some(file) = self.file.as_ref().filter(|_| !entries.is_empty()) else {
-            return show(Indices::I32(&[]), &[]);
+            return show(NONE, &[]);
         };
-        let places = self.places()?;
-        let range = |place: Place, bytes: u64| {
-            place.offset + entries.start * bytes..place.offset + entries.end * bytes
-        };
-        let indices = range(places.indices, places.indices.width.bytes() as u64);
-        let data = range(places.data, self.item_bytes as u64);
-        let width = places.indices.width;
-        let index_device = file.of(places, places.indices);
-        let data_device = file.of(places, places.data);
-        index_device.sweep(indices.clone());
-        let Buffers { indices: index_buffer, values: value_buffer } = buffers;
-        with_aligned(index_device, indices, width.bytes(), index_buffer, &mut |indices| {
-            let indices = match width {
-                IndexWidth::I32 => Indices::I32(bytemuck::cast_slice(indices)),
-                IndexWidth::I64 => Indices::I64(bytemuck::cast_slice(indices)),
-            };
-            let align = self.item_bytes.min(8);
-            with_aligned(data_device, data.clone(), align, value_buffer, &mut |data| {
+        let Buffers { indices, values } = buffers;
+        self.with_run(entries.clone(), indices, &mut |indices| {
+            let places = self.places()?;
+            let bytes = self.item_bytes as u64;
+            let data = places.data.offset + entries.start * bytes
+                ..places.data.offset + entries.end * bytes;
+            let device = file.of(places, places.data);
+            with_aligned(device, data, self.item_bytes.min(8), values, &mut |data| {
                 show(indices, data)
             })
         })
+    }
+
+    /// Shows the positions alone of a run of entries.
+    pub(super) fn with_indices(
+        &self,
+        entries: Range<u64>,
+        buffers: &mut Buffers,
+        show: &mut dyn FnMut(Indices<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.with_run(entries, &mut buffers.indices, show)
+    }
+
+    fn with_run(
+        &self,
+        entries: Range<u64>,
+        buffer: &mut Vec<u64>,
+        show: &mut dyn FnMut(Indices<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| !entries.is_empty()) else {
+            return show(NONE);
+        };
+        let places = self.places()?;
+        let Place { offset, width, .. } = places.indices;
+        let bytes = width.bytes() as u64;
+        let range = offset + entries.start * bytes..offset + entries.end * bytes;
+        let device = file.of(places, places.indices);
+        device.sweep(range.clone());
+        with_aligned(device, range, width.bytes(), buffer, &mut |bytes| {
+            show(match width {
+                IndexWidth::I32 => Indices::I32(bytemuck::cast_slice(bytes)),
+                IndexWidth::I64 => Indices::I64(bytemuck::cast_slice(bytes)),
+            })
+        })
+    }
+
+    /// What is known of long lines; none where all lines are in order.
+    pub(super) fn long_lines(&self) -> Option<MutexGuard<'_, LongLines>> {
+        self.file.as_ref().and_then(File::long_lines)
     }
 
     /// Asks for runs of entries ahead of use.

@@ -173,6 +173,27 @@ impl<'a, W: Bits> Bulk<'a, W> {
         Ok(())
     }
 
+    /// Whether positions from `start` on of line `index` of the other axis can wait to be turned.
+    pub(super) fn takes_part_across(&self, index: usize, start: usize) -> bool {
+        start == 0 || matches!(&self.way, Way::Across(across) if across.is_begun(index, start))
+    }
+
+    /// Writes a part of a line of the other axis, which [`Bulk::takes_part_across`]: its entries, positions counted from
+    /// the part's begin. What does not come of the line before something else does stays what it was.
+    pub(super) fn put_part_across(
+        &mut self,
+        index: usize,
+        positions: &Range<usize>,
+        indices: Indices<'_>,
+        values: &[W],
+    ) -> Result<()> {
+        if positions.start == 0 {
+            self.across(index)?;
+        }
+        let Way::Across(across) = &mut self.way else { unreachable!("it was begun") };
+        across.put_part(index, positions, (indices, values), self.engine, &self.context)
+    }
+
     /// Writes some cells, after everything that came before.
     pub(super) fn put_cells(
         &mut self,

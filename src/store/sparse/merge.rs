@@ -51,13 +51,16 @@ pub(super) fn copy_rest<W: Bits>(
     Reader::new(engine, context)?.each(line..line + 1, &mut show)
 }
 
+/// Whether what was turned covers what the file holds at a line's position.
+pub(super) type Covered<'c> = dyn Fn(usize, usize) -> bool + 'c;
+
 /// Appends lines: what the file holds where no staged line covers it, and what was turned. Of a line that exceeds
 /// the memory only `positions`, without its end.
 pub(super) fn merge_turned<W: Bits>(
     engine: &Engine<W>,
     (lines, positions): (&Range<usize>, &Range<usize>),
     turned: Lines<'_, W>,
-    covered: &dyn Fn(usize) -> bool,
+    covered: &Covered<'_>,
     builder: &mut Builder,
     context: &Context,
 ) -> Result<()> {
@@ -81,7 +84,7 @@ pub(super) fn merge_turned<W: Bits>(
             let old = block.offsets[k]..block.offsets[k + 1];
             let own = block.indices.part(old.clone());
             let old = old.start + own.below(from)..old.start + own.below(to);
-            merged.add((block, old), (turned, part), covered);
+            merged.add((block, old), (turned, part), &|position| covered(line, position));
             if !is_whole {
                 builder.push_part(merged.indices.view(), &merged.values, context)?;
                 merged.clear();

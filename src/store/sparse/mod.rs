@@ -8,6 +8,7 @@
 //! one's place whole.
 
 mod across;
+mod aside;
 mod base;
 mod builder;
 mod bulk;
@@ -15,6 +16,7 @@ mod file;
 mod foreign;
 mod gather;
 mod ints;
+mod long_lines;
 mod merge;
 mod numbers;
 mod opening;

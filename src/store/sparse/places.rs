@@ -1,11 +1,12 @@
 //! Where a file's three arrays can be used: where they lie, or from a copy that is made once, when they are first needed.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::base::{Base, CHUNK_BYTES, Facts};
 use super::builder::Target;
 use super::foreign::Foreign;
+use super::long_lines::LongLines;
 use super::numbers::Numbers;
 use crate::array::IndexWidth;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +30,7 @@ pub(super) struct File {
     pub(super) near: PathBuf,
     pub(super) places: OnceLock<Places>,
     pub(super) copying: Mutex<()>,
+    pub(super) long_lines: Mutex<LongLines>,
 }
 
 /// What tells where the three arrays are.
@@ -83,7 +85,18 @@ pub(super) struct Place {
 impl File {
     pub(super) fn new(device: Box<dyn Device>, source: Source, medium: Arc<dyn Medium>) -> Self {
         let near = device.path().map(PathBuf::from).unwrap_or_default();
-        Self { device, source, medium, near, places: OnceLock::new(), copying: Mutex::new(()) }
+        let (places, copying, long_lines) = Default::default();
+        Self { device, source, medium, near, places, copying, long_lines }
+    }
+
+    /// What is known of long lines; none where they were written here, in order.
+    pub(super) fn long_lines(&self) -> Option<MutexGuard<'_, LongLines>> {
+        match &self.source {
+            Source::Made | Source::Foreign(_) => None,
+            Source::Archive(_) => {
+                Some(self.long_lines.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+        }
     }
 
     /// Where the arrays of `lines` lines can be used, made or copied first where they must be.

@@ -31,14 +31,17 @@ impl<W: Bits> Engine<W> {
                 (vec![staged, self.merge_step(cells)], requested, window)
             }
             Access::Visit(order) if self.is_across(*order) => {
-                let left =
-                    (context.available_bytes() - window.min(context.available_bytes())) / 8 * 7;
-                let (entries, lines) = self.group_sizes(left);
-                let groups = self.stored().div_ceil(entries as u64);
-                let counts = self.facts.length().div_ceil(lines) as u64;
-                let times = groups.max(1) + counts.max(1);
-                let bytes = times * self.file_bytes(self.facts.lines());
-                (vec![step(StepKind::GroupedPasses, times, bytes, 0)], all, window + left)
+                if self.is_turned_aside(context)? {
+                    let turning = self.turning(context)?;
+                    let times = turning.made.div_ceil(window_bytes(context)).max(1);
+                    let windows = step(StepKind::Windows, times, turning.made, 0);
+                    (vec![turning.step(), windows], all, context.available_bytes() / 4 * 3)
+                } else {
+                    let left = Self::group_bytes(&context.without(window));
+                    let times = self.passes(left);
+                    let bytes = times * self.file_bytes(self.facts.lines());
+                    (vec![step(StepKind::GroupedPasses, times, bytes, 0)], all, window + left)
+                }
             }
             Access::Visit(_) => {
                 let bytes = self.file_bytes(self.facts.lines());
@@ -53,10 +56,7 @@ impl<W: Bits> Engine<W> {
         let mut plan = Plan { steps, bytes_requested, memory_bytes, cheaper: None };
         plan.cheaper = self.turned_bytes(access)?.and_then(|bytes| {
             let times = plan.bytes_moved() / bytes.max(1);
-            let other = match self.facts.compression {
-                Compression::Csr => Compression::Csc,
-                Compression::Csc => Compression::Csr,
-            };
+            let other = self.facts.compression.other();
             (times >= WORTH_TELLING).then_some((Layout::Sparse(other), times))
         });
         let opening = match access {
@@ -108,12 +108,12 @@ impl<W: Bits> Engine<W> {
         }
     }
 
-    fn stored(&self) -> u64 {
+    pub(super) fn stored(&self) -> u64 {
         self.base.entries() + self.overlay.entries()
     }
 
     /// Bytes of so many lines in the file.
-    fn file_bytes(&self, lines: usize) -> u64 {
+    pub(super) fn file_bytes(&self, lines: usize) -> u64 {
         let entries = self.stored() as f64 / self.facts.lines().max(1) as f64 * lines as f64;
         let index = self.base.entry_bytes() - size_of::<W>();
         entries.round() as u64 * self.base.entry_bytes() as u64 + lines as u64 * index as u64

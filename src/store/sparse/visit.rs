@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Engine;
+use super::base::window_bytes;
 use super::ints::{Int, Ints, with_indices};
 use super::window::{Block, Reader};
 use crate::array::{Bits, Compression, Element};
@@ -123,7 +124,7 @@ impl<W: Bits> Engine<W> {
     }
 
     /// Shows `lines` as they lie.
-    fn show_along(
+    pub(super) fn show_along(
         &self,
         lines: Range<usize>,
         show: &mut ShowLines<'_, W>,
@@ -161,14 +162,45 @@ impl<W: Bits> Engine<W> {
         (size(entries), size(lines))
     }
 
-    /// Shows the lines of the other axis: a pass that counts, and a pass for each group that fits.
+    /// Passes over the file that a visit across its lines takes with so many bytes of memory.
+    pub(super) fn passes(&self, bytes: u64) -> u64 {
+        let (entries, lines) = self.group_sizes(bytes);
+        let groups = self.stored().div_ceil(entries as u64).max(1);
+        groups + (self.facts.length().div_ceil(lines) as u64).max(1)
+    }
+
+    /// Memory for the groups of a visit across lines, of what there is.
+    pub(super) fn group_bytes(context: &Context) -> u64 {
+        context.available_bytes() / 8 * 7
+    }
+
+    /// Whether all of it is better turned once than passed over many times.
+    pub(super) fn is_turned_aside(&self, context: &Context) -> Result<bool> {
+        let left = context.without(3 * window_bytes(context));
+        let passes = self.passes(Self::group_bytes(&left));
+        let bytes = passes.saturating_mul(self.file_bytes(self.facts.lines()));
+        Ok(bytes > self.turning(context)?.cost())
+    }
+
+    /// Shows the lines of the other axis: of all of it turned, or in passes.
     pub(super) fn visit_across(
         &self,
         show: &mut ShowLines<'_, W>,
         context: &Context,
     ) -> Result<()> {
+        self.base.ready(context)?;
+        if self.is_turned_aside(context)?
+            && let Some(turned) = self.turn_aside(context)?
+        {
+            return turned.visit_along(show, context);
+        }
+        self.visit_in_passes(show, context)
+    }
+
+    /// Shows the lines of the other axis: a pass that counts, and a pass for each group that fits.
+    fn visit_in_passes(&self, show: &mut ShowLines<'_, W>, context: &Context) -> Result<()> {
         let mut reader = Reader::new(self, context)?;
-        let memory = context.reserve(context.available_bytes() / 8 * 7)?;
+        let memory = context.reserve(Self::group_bytes(context))?;
         let (most, most_lines) = self.group_sizes(memory.bytes());
         let mut group = Group {
             offsets: Vec::new(),
@@ -241,12 +273,8 @@ impl<W: Bits> Engine<W> {
         positions: Range<usize>,
         group: &'a Group<W>,
     ) -> Shown<'a, W> {
-        let compression = match self.facts.compression {
-            Compression::Csr => Compression::Csc,
-            Compression::Csc => Compression::Csr,
-        };
         Shown {
-            compression,
+            compression: self.facts.compression.other(),
             lines,
             positions,
             offsets: &group.offsets,

@@ -4,17 +4,21 @@
 //! otherwise; every entry is looked at before it is used, unsorted lines are sorted and duplicates summed.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Engine;
-use super::base::{Buffers, values, wide_window_bytes, window_bytes};
-use super::ints::{Ints, Order, in_range, order, with_indices};
+use super::base::{Base, Buffers, values, wide_window_bytes, window_bytes};
+use super::ints::{Ints, Order, order, with_indices};
 use super::runs::{Line, Patches};
 use crate::array::{Bits, DType};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::store::{Context, Indices, Reservation};
 
 /// Entries below which a check is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: usize = 1 << 17;
+
+/// What is merged of a line is there so many times: as it lies, twice on its way, and merged.
+const MERGED_COPIES: u64 = 4;
 
 /// Lines of more entries than this on average are long.
 const LONG_ENTRIES: u64 = 1024;
@@ -165,25 +169,70 @@ impl<'e, W: Bits> Reader<'e, W> {
         Ok(count)
     }
 
-    /// Shows a line that exceeds a window: whole where the budget holds it twice, as it lies and made anew,
-    /// else in parts.
+    /// Shows a line that exceeds a window: whole where the budget holds it, as it lies and made anew, else in parts. One that
+    /// is not sorted is first written aside in order.
     fn one_line(&mut self, line: usize, ends: &[u64], show: &mut ShowBlock<'_, W>) -> Result<()> {
-        let (lines, all) = (line..line + 1, 0..self.engine.facts.length());
-        let entries = (ends[1] - ends[0]) as usize + self.engine.overlay.count(&lines, &all)?;
-        match self.context.reserve((2 * entries as u64).saturating_mul(self.entry_bytes)) {
-            Ok(_memory) => self.whole_lines(line, ends, entries, show).map(|_| ()),
-            Err(_) => self.long_line(line, ends[0]..ends[1], show),
+        let (engine, lines, all) = (self.engine, line..line + 1, 0..self.engine.facts.length());
+        let entries = ends[0]..ends[1];
+        if !self.rises(line, &entries)? {
+            let sorted = self.sorted(line, &entries)?;
+            return self.long_line(line, (&sorted, 0..sorted.entries()), show);
+        }
+        let over = engine.overlay.count(&lines, &all)?;
+        let count = (entries.end - entries.start) as usize + over;
+        let copies = if over == 0 { 1 } else { MERGED_COPIES };
+        match self.context.reserve((copies * count as u64).saturating_mul(self.entry_bytes)) {
+            Ok(_memory) => self.whole_lines(line, ends, count, show).map(|_| ()),
+            Err(_) => self.long_line(line, (&engine.base, entries), show),
         }
     }
 
-    /// Shows a line in parts that fit.
+    /// Whether the positions of a line's entries rise: looked at once, and remembered.
+    fn rises(&mut self, line: usize, entries: &Range<u64>) -> Result<bool> {
+        let Engine { base, facts, .. } = self.engine;
+        if base.long_lines().is_none_or(|known| known.rises(line)) {
+            return Ok(true);
+        }
+        let (mut next, mut rises) = (0, true);
+        let mut entry = entries.start;
+        while entry < entries.end && rises {
+            let until = entries.end.min(entry + self.entries as u64);
+            base.with_indices(entry..until, &mut self.buffers, &mut |indices| {
+                // Out of range, an index is met where it is used.
+                rises = indices.rises_below(facts.length()) && indices.at(0) >= next;
+                next = indices.at(indices.len() - 1).wrapping_add(1);
+                Ok(())
+            })?;
+            self.context.advance(0)?;
+            entry = until;
+        }
+        if rises && let Some(mut known) = base.long_lines() {
+            known.note_rising(line);
+        }
+        Ok(rises)
+    }
+
+    /// A line that does not rise, in order: as it was put aside, or is now.
+    fn sorted(&self, line: usize, entries: &Range<u64>) -> Result<Arc<Base>> {
+        let base = &self.engine.base;
+        if let Some(sorted) = base.long_lines().and_then(|known| known.sorted(line)) {
+            return Ok(sorted);
+        }
+        let sorted = Arc::new(self.engine.sorted_line(entries, &self.context)?);
+        if let Some(mut known) = base.long_lines() {
+            known.keep_sorted(line, Arc::clone(&sorted));
+        }
+        Ok(sorted)
+    }
+
+    /// Shows a line in parts that fit: these entries of `base`, which rise.
     fn long_line(
         &mut self,
         line: usize,
-        entries: Range<u64>,
+        (base, entries): (&Base, Range<u64>),
         show: &mut ShowBlock<'_, W>,
     ) -> Result<()> {
-        let Engine { base, overlay, facts, .. } = self.engine;
+        let Engine { overlay, facts, .. } = self.engine;
         let length = facts.length();
         let half = (self.entries / 2).max(1);
         let lines = line..line + 1;
@@ -193,12 +242,10 @@ impl<'e, W: Bits> Reader<'e, W> {
             let mut part = position..length;
             if until < entries.end {
                 let engine = self.engine;
-                base.with_entries(until..until + 1, &mut self.buffers, &mut |indices, _| {
+                base.with_indices(until..until + 1, &mut self.buffers, &mut |indices| {
                     part.end = indices.at(0);
-                    if part.end > position && part.end < length {
-                        return Ok(());
-                    }
-                    Err(out_of_order(engine, indices))
+                    let rises = part.end > position && part.end < length;
+                    if rises { Ok(()) } else { Err(engine.out_of_range()) }
                 })?;
             }
             while overlay.count(&lines, &part)? > half && part.len() > 1 {
@@ -209,7 +256,7 @@ impl<'e, W: Bits> Reader<'e, W> {
             let mut used = 0;
             base.with_entries(entry..until, &mut self.buffers, &mut |indices, bytes| {
                 if !indices.rises_below(length) || indices.below(part.start) > 0 {
-                    return Err(out_of_order(engine, indices));
+                    return Err(engine.out_of_range());
                 }
                 used = indices.below(part.end);
                 let offsets = [0, used];
@@ -217,7 +264,7 @@ impl<'e, W: Bits> Reader<'e, W> {
                 let indices = indices.part(0..used);
                 let (lines, positions) = (lines.clone(), part.clone());
                 let block = Block { lines, positions, offsets: &offsets, indices, values };
-                engine.check_values(&block)?;
+                engine.check_values(block.values)?;
                 if patches.is_empty() {
                     return show(&block);
                 }
@@ -231,24 +278,6 @@ impl<'e, W: Bits> Reader<'e, W> {
             return Err(self.engine.out_of_range());
         }
         Ok(())
-    }
-}
-
-/// What is wrong with a line too long to be sorted, some of whose `indices` do not rise.
-fn out_of_order<W: Bits>(engine: &Engine<W>, indices: Indices<'_>) -> Error {
-    let length = engine.facts.length();
-    if !in_range(indices, length) {
-        return engine.out_of_range();
-    }
-    let error = Error::new(
-        ErrorKind::Budget,
-        "read",
-        "a line's entries are not sorted, and the memory budget is too small to sort them",
-    )
-    .hint("raise it with --memory, or sort the file's indices with SciPy");
-    match engine.base.device().and_then(|device| device.path()) {
-        Some(path) => error.at(path),
-        None => error,
     }
 }
 
@@ -324,7 +353,7 @@ impl<W: Bits> Engine<W> {
     /// Where a position is out of range or a value is none of its type.
     fn check(&self, block: &Block<'_, W>, context: &Context) -> Result<bool> {
         let length = self.facts.length();
-        self.check_values(block)?;
+        self.check_values(block.values)?;
         let of_lines = |lines: Range<usize>| {
             let offsets = &block.offsets[lines.start..=lines.end];
             with_indices!(block.indices, list => order(list, offsets, length))
@@ -344,11 +373,12 @@ impl<W: Bits> Engine<W> {
         if found.in_range { Ok(found.rises) } else { Err(self.out_of_range()) }
     }
 
-    fn check_values(&self, block: &Block<'_, W>) -> Result<()> {
+    /// Checks that values are of their type.
+    pub(super) fn check_values(&self, values: &[W]) -> Result<()> {
         if self.facts.dtype != DType::Bool {
             return Ok(());
         }
-        let bytes: &[u8] = bytemuck::cast_slice(block.values);
+        let bytes: &[u8] = bytemuck::cast_slice(values);
         if bytes.iter().fold(false, |bad, &byte| bad | (byte > 1)) {
             return Err(self.base.malformed("a boolean is neither 0 nor 1"));
         }

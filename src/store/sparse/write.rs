@@ -154,8 +154,8 @@ impl<'a, T: Element> SparseWriter<'a, T> {
         }
     }
 
-    /// Writes a part of a line straight to the file where it comes in order; else keeps it until the line is
-    /// whole, and writes it as cells where it cannot be kept.
+    /// Writes a part of a line straight to the file where it comes in order, or to what waits to be turned; else keeps it
+    /// until the line is whole, and writes it as cells where it cannot be kept.
     fn put_part(
         &mut self,
         tile: &Tile<'_, T>,
@@ -164,10 +164,15 @@ impl<'a, T: Element> SparseWriter<'a, T> {
     ) -> Result<()> {
         if !self.parts.as_ref().is_some_and(|parts| parts.is_continued_by(place)) {
             self.put_parts()?;
-            let is_own = place.compression == self.compression;
-            if is_own && self.bulk.takes_part(place.line, place.positions.start) {
-                let values = bytemuck::cast_slice(block.data);
-                return self.bulk.put_part(place.line, &place.positions, block.indices, values);
+            let Place { compression, line, ref positions, .. } = *place;
+            let values = bytemuck::cast_slice(block.data);
+            let bulk = &mut self.bulk;
+            if compression != self.compression {
+                if bulk.takes_part_across(line, positions.start) {
+                    return bulk.put_part_across(line, positions, block.indices, values);
+                }
+            } else if bulk.takes_part(line, positions.start) {
+                return bulk.put_part(line, positions, block.indices, values);
             }
             self.parts = (place.positions.start == 0).then(|| Parts::new(place));
         }

@@ -7,9 +7,8 @@ mod arrays;
 mod market;
 
 use super::base::{Base, Facts};
-use super::builder::{Builder, Target};
-use super::sorter::{Arrival, Emitted, Keys, Sorter};
-use super::turn::Lines;
+use super::builder::Target;
+use super::sorter::{Arrival, Keys, Sorter};
 use crate::array::{Bits, Compression, DType, Element, Shape};
 use crate::error::Result;
 use crate::format::mtx;
@@ -134,22 +133,13 @@ pub(super) fn import<T: Element>(
     context.begin("read", device.len());
     let (sorting, reading) = Foreign::shares(context);
     let coming = (entries, Arrival::Any);
-    let mut sorter =
-        Sorter::new(facts, coming, target.clone(), super::sum_bits::<T>, sorting.clone())?;
+    let mut sorter = Sorter::new(facts, coming, target.clone(), super::sum_bits::<T>, sorting)?;
     let placing =
         Placing { keys: sorter.keys(), compression: facts.compression, shape: facts.shape };
     read::<T::Bits>(foreign, placing, device, &reading, &mut |keys, values| {
         sorter.add(keys, values)
     })?;
-    let mut builder = Builder::new(target.clone(), facts, entries, None)?;
-    sorter.finish(&mut |_, emitted| match emitted {
-        Emitted::Lines(Lines { offsets, indices, values }) => {
-            builder.push(offsets, indices, values, &sorting)
-        }
-        Emitted::Part(part, _) => builder.push_part(part.indices, part.values, &sorting),
-        Emitted::End => builder.end_line(),
-    })?;
-    builder.finish()
+    sorter.into_file(entries)
 }
 
 fn read<W: Bits>(

@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::CHUNK_BYTES;
 use crate::array::Bits;
 use crate::error::Result;
 use crate::store::Budget;
@@ -143,11 +142,11 @@ impl<W: Bits> Log<W> {
         Self { device, bytes: 0, behind, spills: Vec::new(), of: PhantomData }
     }
 
-    /// Writes all that is held aside.
-    pub(super) fn spill(&mut self, held: &mut Held<W>) -> Result<()> {
+    /// Writes all that is held aside, about `chunk_bytes` in one call.
+    pub(super) fn spill(&mut self, held: &mut Held<W>, chunk_bytes: usize) -> Result<()> {
         let begin = self.bytes;
         let mut ends = vec![0];
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        let mut chunk = Vec::with_capacity(chunk_bytes);
         for bin in 0..held.lists.len() {
             ends.push(ends[bin] + held.entries(bin) as u32);
             for (keys, _) in held.blocks(bin) {
@@ -165,7 +164,7 @@ impl<W: Bits> Log<W> {
 
     /// Appends to what is written in one call.
     fn append(&mut self, bytes: &[u8], chunk: &mut Vec<u8>) -> Result<()> {
-        if chunk.len() + bytes.len() > CHUNK_BYTES {
+        if chunk.len() + bytes.len() > chunk.capacity() {
             self.write(chunk)?;
         }
         chunk.extend_from_slice(bytes);

@@ -19,8 +19,8 @@ pub(super) use keys::Keys;
 use self::bins::{Held, Log, ReadBack};
 use self::emit::{Emitter, Sorted};
 use self::sort::{low_bits, sort, sorting_bytes};
-use super::base::Facts;
-use super::builder::Target;
+use super::base::{Base, Facts};
+use super::builder::{Builder, Target};
 use crate::array::Bits;
 use crate::error::Result;
 use crate::store::{Context, Reservation, join};
@@ -39,6 +39,9 @@ const MOST_HELD: u64 = 1 << 31;
 
 /// Bytes that are written aside, or read back, in one call.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// Times what is held for which there is room in the log at first.
+const FIRST_SPILLS: u64 = 4;
 
 /// Entries below which a group of bins is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: u64 = 1 << 15;
@@ -229,12 +232,21 @@ impl<W: Bits> Sorter<W> {
     fn spill(&mut self) -> Result<()> {
         if self.log.is_none() {
             let bytes = self.expected.saturating_mul(Self::ENTRY_BYTES);
-            let device = self.target.medium.scratch(&self.target.path, bytes)?;
+            // It grows: more may be expected than comes.
+            let begun = bytes.min(FIRST_SPILLS * self.held.bytes());
+            let device = self.target.medium.scratch(&self.target.path, begun)?;
             self.log = Some(Log::new(device, bytes, self.context.budget()));
         }
+        let chunk_bytes = self.chunk_bytes();
+        let _memory = self.context.reserve(chunk_bytes as u64)?;
         let log = self.log.as_mut().expect("it was just made");
-        log.spill(&mut self.held)?;
+        log.spill(&mut self.held, chunk_bytes)?;
         self.context.advance(0)
+    }
+
+    /// Bytes that are written aside or read back in one call, beside what is held.
+    fn chunk_bytes(&self) -> usize {
+        (self.context.available_bytes() as usize / 8).min(CHUNK_BYTES)
     }
 
     /// Shows all lines from the first to the last, with all entries.
@@ -246,6 +258,21 @@ impl<W: Bits> Sorter<W> {
         let mut emitter = Emitter::new(self.keys, self.facts.length(), show);
         self.emit_all(&mut emitter)?;
         emitter.end_lines(lines)
+    }
+
+    /// Writes all lines to a new file, for about so many entries.
+    ///
+    /// # Errors
+    /// Where reading what was written aside fails, or writing the file.
+    pub(super) fn into_file(self, entries: u64) -> Result<Base> {
+        let mut builder = Builder::new(self.target.clone(), self.facts, entries, None)?;
+        let context = self.context.clone();
+        self.finish(&mut |_, emitted| match emitted {
+            Emitted::Lines(made) => builder.push(made.offsets, made.indices, made.values, &context),
+            Emitted::Part(made, _) => builder.push_part(made.indices, made.values, &context),
+            Emitted::End => builder.end_line(),
+        })?;
+        builder.finish()
     }
 
     fn emit_all(mut self, emitter: &mut Emitter<'_, W>) -> Result<()> {
@@ -445,8 +472,7 @@ impl<W: Bits> Sorter<W> {
 
     /// Shows a bin's entries in parts of few bytes, in the order in which they came.
     fn each_chunk(&self, bin: usize, show: &mut ShowEntries<'_, W>) -> Result<()> {
-        let bytes = (self.context.available_bytes() as usize / 8).min(CHUNK_BYTES);
-        let most = (bytes / Self::ENTRY_BYTES as usize).max(1);
+        let most = (self.chunk_bytes() / Self::ENTRY_BYTES as usize).max(1);
         if let Some(log) = &self.log {
             log.each_chunk(bin, most, show)?;
         }

@@ -14,7 +14,7 @@ fn orders(cols: usize) -> [Vec<usize>; 3] {
 }
 
 /// A new store, and what is told of its medium.
-fn create_recorded(
+pub(super) fn create_recorded(
     compression: Compression,
     shape: Shape,
     context: &Context,
@@ -27,7 +27,7 @@ fn create_recorded(
 }
 
 /// Bytes written since the last call.
-fn written_bytes(medium: &RecordingMedium) -> u64 {
+pub(super) fn written_bytes(medium: &RecordingMedium) -> u64 {
     let written = |recorded: &Recorded| match &recorded.operation {
         Operation::Write(range) => range.end - range.start,
         _ => 0,
@@ -243,8 +243,8 @@ fn many_short_lines_are_turned_without_a_rewrite_for_each_list() {
         let (medium, mut copied) = create_recorded(to, shape, &context);
         copy(&source, &mut copied, &context).unwrap();
         copied.sync().unwrap();
-        assert_reads(&copied, &values, &context);
         let written = written_bytes(&medium);
+        assert_reads(&copied, &values, &context);
         let file = copied.stats().bytes_on_disk;
         assert!(written < 3 * file, "{from} to {to}: {written} bytes for {file}");
     }

@@ -11,6 +11,7 @@ mod foreign;
 mod lines;
 mod opening;
 mod overlay;
+mod parts;
 mod scattered;
 mod views;
 
