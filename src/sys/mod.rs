@@ -23,6 +23,7 @@ mod pages;
 mod positioned;
 mod recording;
 mod space;
+mod vectors;
 
 pub use cache::{Residency, evict, make_resident, residency};
 #[cfg(feature = "program")]
@@ -40,3 +41,4 @@ pub use memory::MemoryMedium;
 pub use pages::Pages;
 pub use recording::{Operation, Recorded, RecordingMedium};
 pub use space::available_space;
+pub use vectors::{Kernel, in_widest_vectors};

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::Lift;
 use super::sparse::Position;
 use crate::array::{Element, Wide};
+use crate::sys::{Kernel, in_widest_vectors};
 
 /// Lines of no more than so many entries on average are short.
 const SHORT_ENTRIES: usize = 24;
@@ -56,81 +57,127 @@ fn strips(offsets: &[usize], lines: Range<usize>) -> impl Iterator<Item = Range<
     })
 }
 
+/// Lines: where each begins and the last one ends, positions, and values.
+type Block<'a, T, I> = (&'a [usize], &'a [I], &'a [T]);
+
+/// Lines on their way to sums.
+struct Strips<'a, T, I, N, L> {
+    block: Block<'a, T, I>,
+    lines: Range<usize>,
+    from: &'a [N],
+    sums: &'a mut [N],
+    lift: L,
+}
+
+struct Gather<'a, T, I, N, L>(Strips<'a, T, I, N, L>);
+
+struct Scatter<'a, T, I, N, L>(Strips<'a, T, I, N, L>);
+
 /// Adds to `sums` for each of `lines` the sum of its values times what is at their positions in `from`.
 pub(super) fn gather<T: Element, N: Wide, I: Position>(
-    (offsets, indices, data): (&[usize], &[I], &[T]),
+    block: Block<'_, T, I>,
     lines: Range<usize>,
     (from, sums): (&[N], &mut [N]),
     lift: impl Lift<T, N>,
 ) {
-    let mut products: Numbers<N> = [N::default(); STRIP_ENTRIES + LANES];
-    let first = lines.start;
-    for strip in strips(offsets, lines) {
-        let entries = offsets[strip.start]..offsets[strip.end];
-        let sums = &mut sums[strip.start - first..strip.end - first];
-        let (indices, data) = (&indices[entries.clone()], &data[entries.clone()]);
-        for (indices, data) in indices.chunks(STRIP_ENTRIES).zip(data.chunks(STRIP_ENTRIES)) {
-            for ((product, index), value) in products.iter_mut().zip(indices).zip(data) {
-                *product = lift(*value).times(from[index.at()]);
-            }
-            if let [sum] = &mut *sums {
-                *sum = sum.plus(total(&products, 0..data.len()));
-                continue;
-            }
-            let ends = offsets[strip.start..=strip.end].array_windows();
-            for (sum, &[start, end]) in sums.iter_mut().zip(ends) {
-                *sum = sum.plus(total(&products, start - entries.start..end - entries.start));
+    in_widest_vectors(Gather(Strips { block, lines, from, sums, lift }));
+}
+
+impl<T: Element, I: Position, N: Wide, L: Lift<T, N>> Kernel for Gather<'_, T, I, N, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Strips { block: (offsets, indices, data), lines, from, sums, lift } = self.0;
+        let Some(last) = from.len().checked_sub(1) else { return };
+        let mut products: Numbers<N> = [N::default(); STRIP_ENTRIES + LANES];
+        let first = lines.start;
+        for strip in strips(offsets, lines) {
+            let entries = offsets[strip.start]..offsets[strip.end];
+            let sums = &mut sums[strip.start - first..strip.end - first];
+            let (indices, data) = (&indices[entries.clone()], &data[entries.clone()]);
+            for (indices, data) in indices.chunks(STRIP_ENTRIES).zip(data.chunks(STRIP_ENTRIES)) {
+                for ((product, index), value) in products.iter_mut().zip(indices).zip(data) {
+                    *product = lift(*value).times(from[index.at().min(last)]);
+                }
+                if let [sum] = &mut *sums {
+                    *sum = sum.plus(total(&products, 0..data.len()));
+                    continue;
+                }
+                let ends = offsets[strip.start..=strip.end].array_windows();
+                for (sum, &[start, end]) in sums.iter_mut().zip(ends) {
+                    *sum = sum.plus(total(&products, start - entries.start..end - entries.start));
+                }
             }
         }
     }
 }
 
 /// The sum of some of the numbers.
-#[inline]
+#[inline(always)]
 fn total<N: Wide>(numbers: &Numbers<N>, own: Range<usize>) -> N {
-    let mut sums = [N::default(); 4];
+    let mut lanes = [N::default(); LANES];
     let mut at = own.start;
     loop {
         let left = own.end - at;
         let masks = &OWN[left.min(LANES)];
-        for (k, (&number, &mask)) in numbers[at..at + LANES].iter().zip(masks).enumerate() {
-            sums[k % 4] = sums[k % 4].plus(number.masked(mask));
+        for ((lane, &number), &mask) in lanes.iter_mut().zip(&numbers[at..at + LANES]).zip(masks) {
+            *lane = lane.plus(number.masked(mask));
         }
         if left <= LANES {
-            return sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
+            break;
         }
         at += LANES;
     }
+    // Halves onto halves: vectors stay whole.
+    let mut half = LANES / 2;
+    while half > 0 {
+        for k in 0..half {
+            lanes[k] = lanes[k].plus(lanes[k + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// Adds for each of `lines` its values times its number in `from` to what is at their positions in `sums`.
 pub(super) fn scatter<T: Element, N: Wide, I: Position>(
-    (offsets, indices, data): (&[usize], &[I], &[T]),
+    block: Block<'_, T, I>,
     lines: Range<usize>,
     (from, sums): (&[N], &mut [N]),
     lift: impl Lift<T, N>,
 ) {
-    let mut factors: Numbers<N> = [N::default(); STRIP_ENTRIES + LANES];
-    for strip in strips(offsets, lines) {
-        let entries = offsets[strip.start]..offsets[strip.end];
-        let ends = offsets[strip.start..=strip.end].array_windows();
-        for (&factor, &[start, end]) in from[strip].iter().zip(ends) {
-            // A line that is longer than a strip is alone in it.
-            let end = (end - entries.start).min(STRIP_ENTRIES);
-            let mut at = start - entries.start;
-            loop {
-                factors[at..at + LANES].fill(factor);
-                at += LANES;
-                if at >= end {
-                    break;
+    in_widest_vectors(Scatter(Strips { block, lines, from, sums, lift }));
+}
+
+impl<T: Element, I: Position, N: Wide, L: Lift<T, N>> Kernel for Scatter<'_, T, I, N, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Strips { block: (offsets, indices, data), lines, from, sums, lift } = self.0;
+        let mut factors: Numbers<N> = [N::default(); STRIP_ENTRIES + LANES];
+        for strip in strips(offsets, lines) {
+            let entries = offsets[strip.start]..offsets[strip.end];
+            let ends = offsets[strip.start..=strip.end].array_windows();
+            for (&factor, &[start, end]) in from[strip].iter().zip(ends) {
+                // A line that is longer than a strip is alone in it.
+                let end = (end - entries.start).min(STRIP_ENTRIES);
+                let mut at = start - entries.start;
+                loop {
+                    factors[at..at + LANES].fill(factor);
+                    at += LANES;
+                    if at >= end {
+                        break;
+                    }
                 }
             }
-        }
-        let (indices, data) = (&indices[entries.clone()], &data[entries]);
-        for (indices, data) in indices.chunks(STRIP_ENTRIES).zip(data.chunks(STRIP_ENTRIES)) {
-            for ((factor, index), value) in factors.iter().zip(indices).zip(data) {
-                let sum = &mut sums[index.at()];
-                *sum = sum.plus(lift(*value).times(*factor));
+            let (indices, data) = (&indices[entries.clone()], &data[entries]);
+            for (indices, data) in indices.chunks(STRIP_ENTRIES).zip(data.chunks(STRIP_ENTRIES)) {
+                for ((factor, index), value) in factors.iter().zip(indices).zip(data) {
+                    let sum = &mut sums[index.at()];
+                    *sum = sum.plus(lift(*value).times(*factor));
+                }
             }
         }
     }

@@ -30,6 +30,14 @@ pub(super) struct Base {
     file: Option<File>,
 }
 
+/// The arrays of a file, borrowed: where lines begin and the last one ends, positions and values. What they say is checked
+/// nowhere yet.
+pub(super) struct Arrays<'a, W> {
+    pub ends: Indices<'a>,
+    pub indices: Indices<'a>,
+    pub data: &'a [W],
+}
+
 /// A run of entries: their positions and the bytes of their values.
 pub(super) type ShowEntries<'s> = dyn FnMut(Indices<'_>, &[u8]) -> Result<()> + 's;
 
@@ -326,6 +334,25 @@ impl Base {
         let item = if part == Part::Data { self.item_bytes } else { place.width.bytes() } as u64;
         let range = place.offset..place.offset + count * item;
         Ok(file.of(places, place).borrow(range).map(|bytes| (bytes, place.width)))
+    }
+
+    /// All three arrays where they can be borrowed and lie as values do; none where not.
+    pub(super) fn arrays<W: bytemuck::Pod>(&self) -> Result<Option<Arrays<'_, W>>> {
+        let (Some((ends, ends_width)), Some((indices, width)), Some((data, _))) =
+            (self.borrow(Part::Indptr)?, self.borrow(Part::Indices)?, self.borrow(Part::Data)?)
+        else {
+            return Ok(None);
+        };
+        let as_indices = |bytes, width| match width {
+            IndexWidth::I32 => bytemuck::try_cast_slice(bytes).ok().map(Indices::I32),
+            IndexWidth::I64 => bytemuck::try_cast_slice(bytes).ok().map(Indices::I64),
+        };
+        let data = if data.is_empty() { Ok(&[][..]) } else { bytemuck::try_cast_slice(data) };
+        let arrays = (as_indices(ends, ends_width), as_indices(indices, width), data);
+        Ok(match arrays {
+            (Some(ends), Some(indices), Ok(data)) => Some(Arrays { ends, indices, data }),
+            _ => None,
+        })
     }
 
     /// An error about what the file holds.

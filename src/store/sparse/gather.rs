@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Engine;
 use super::base::{Buffers, values, window_bytes};
-use super::ints::{Int, with_indices};
+use super::ints::{Int, rises_below, with_indices};
 use super::scan::MOST_POSITIONS;
 use super::window::{Block, Reader};
 use crate::array::{Bits, DType, Picks};
@@ -36,6 +36,13 @@ pub(super) struct Cells<'a, W> {
     pub cells: &'a mut [W],
     pub line_stride: usize,
     pub position_stride: usize,
+}
+
+/// The arrays of a file, each of one width.
+struct Lent<'a, P, I, W> {
+    ends: &'a [P],
+    indices: &'a [I],
+    data: &'a [W],
 }
 
 /// Neighbouring lines, and which pick the first of them is.
@@ -204,6 +211,15 @@ impl<W: Bits> Engine<W> {
         (line_stride, position_stride): (usize, usize),
         most: u64,
     ) -> Result<Vec<PickedRun>> {
+        let strides = (line_stride, position_stride);
+        if self.facts.dtype != DType::Bool
+            && let Some(arrays) = self.base.arrays()?
+        {
+            return with_indices!(arrays.ends, ends => with_indices!(arrays.indices, indices => {
+                let lent = Lent { ends, indices, data: arrays.data };
+                self.read_lent(runs, &lent, wanted, (cells, strides), most)
+            }));
+        }
         let (mut left, mut ends, mut buffers) = (Vec::new(), Vec::new(), Buffers::default());
         let length = self.facts.length();
         for (pick, run) in runs {
@@ -238,10 +254,61 @@ impl<W: Bits> Engine<W> {
         Ok(left)
     }
 
+    /// The same from arrays that the device lends: a line is looked up, checked and scattered in so few steps that the
+    /// processor begins with the next ones while this one's entries are on their way from memory.
+    fn read_lent<P: Int, I: Int>(
+        &self,
+        runs: &[PickedRun],
+        lent: &Lent<'_, P, I, W>,
+        wanted: &Wanted,
+        (cells, (line_stride, position_stride)): (&mut [W], (usize, usize)),
+        most: u64,
+    ) -> Result<Vec<PickedRun>> {
+        let mut left = Vec::new();
+        let length = self.facts.length();
+        for (pick, run) in runs {
+            let first = pick - runs[0].0;
+            let Some(ends) = lent.ends.get(run.start..=run.end) else {
+                // Lines behind the file's last one.
+                left.push((*pick, run.clone()));
+                continue;
+            };
+            let entries = ends[run.len()].position().checked_sub(ends[0].position());
+            let is_short = entries.is_some_and(|entries| entries as u64 <= most);
+            let is_read = is_short
+                && ends.array_windows().enumerate().try_fold(
+                    true,
+                    |is_read, (k, [begin, end])| {
+                        let own = begin.position()..end.position();
+                        let (Some(at), Some(values)) =
+                            (lent.indices.get(own.clone()), lent.data.get(own))
+                        else {
+                            return Err(self.base.malformed("indptr does not rise from 0"));
+                        };
+                        let is_read = is_read && rises_below(at, length);
+                        if is_read {
+                            let cells = &mut cells[(first + k) * line_stride..];
+                            scatter_line(at, values, wanted, cells, position_stride);
+                        }
+                        Ok(is_read)
+                    },
+                )?;
+            if !is_read {
+                left.push((*pick, run.clone()));
+            }
+        }
+        Ok(left)
+    }
+
     fn prefetch(&self, runs: &[PickedRun]) -> Result<()> {
         let mut ends = Vec::new();
         let mut entries = Vec::with_capacity(runs.len());
         for (_, run) in runs {
+            if run.len() == 1 {
+                self.base.ends(run.clone(), &mut ends)?;
+                entries.push(ends[0]..ends[1]);
+                continue;
+            }
             for line in [run.start, run.end - 1] {
                 self.base.ends(line..line + 1, &mut ends)?;
                 if line == run.start {

@@ -2,6 +2,7 @@
 
 use crate::array::IndexWidth;
 use crate::store::Indices;
+use crate::sys::{Kernel, in_widest_vectors};
 
 /// A list of positions, as wide as the length of a line needs.
 #[derive(Debug, Clone)]
@@ -172,14 +173,7 @@ impl<'a> Indices<'a> {
 
     /// Whether every position is larger than the one before and below `length`.
     pub(in crate::store) fn rises_below(&self, length: usize) -> bool {
-        with_indices!(self, list => match list {
-            [] => true,
-            // A negative position that is not the first one falls; the first one is looked at.
-            [first, .., last] => {
-                falls(list) == 0 && first.position() < length && last.position() < length
-            }
-            [one] => one.position() < length,
-        })
+        with_indices!(self, list => rises_below(list, length))
     }
 
     /// As bytes, in the width that they have.
@@ -205,33 +199,62 @@ pub(super) struct Order {
 /// or out of order; so the falls are counted, and those between lines are to be all. Then each line's first position and
 /// its last tell whether all are in range.
 pub(super) fn order<I: Int>(list: &[I], offsets: &[usize], length: usize) -> Order {
-    let (&begin, &end) = match offsets {
-        [begin, .., end] => (begin, end),
-        _ => return Order { in_range: true, rises: true },
-    };
-    if begin == end {
-        return Order { in_range: true, rises: true };
-    }
-    let largest = I::saturating(length.saturating_sub(1)).unsigned();
-    let is_outside = |at: I| u32::from(at.unsigned() > largest);
-    let (mut between, mut outside) = (0, is_outside(list[begin]) + is_outside(list[end - 1]));
-    let mut last = begin;
-    for &at in &offsets[1..offsets.len() - 1] {
-        // Of lines without entries only the first boundary counts.
-        if at > last && at < end {
-            let (one, next) = (list[at - 1], list[at]);
-            between += usize::from(one >= next);
-            outside |= is_outside(one) | is_outside(next);
+    in_widest_vectors(Ordering { list, offsets, length })
+}
+
+struct Ordering<'a, I> {
+    list: &'a [I],
+    offsets: &'a [usize],
+    length: usize,
+}
+
+impl<I: Int> Kernel for Ordering<'_, I> {
+    type Output = Order;
+
+    #[inline(always)]
+    fn run(self) -> Order {
+        let Self { list, offsets, length } = self;
+        let (&begin, &end) = match offsets {
+            [begin, .., end] => (begin, end),
+            _ => return Order { in_range: true, rises: true },
+        };
+        if begin == end {
+            return Order { in_range: true, rises: true };
         }
-        last = at;
+        let largest = I::saturating(length.saturating_sub(1)).unsigned();
+        let is_outside = |at: I| u32::from(at.unsigned() > largest);
+        let (mut between, mut outside) = (0, is_outside(list[begin]) + is_outside(list[end - 1]));
+        let mut last = begin;
+        for &at in &offsets[1..offsets.len() - 1] {
+            // Of lines without entries only the first boundary counts.
+            if at > last && at < end {
+                let (one, next) = (list[at - 1], list[at]);
+                between += usize::from(one >= next);
+                outside |= is_outside(one) | is_outside(next);
+            }
+            last = at;
+        }
+        let all = &list[begin..end];
+        let rises = falls(all) == between;
+        let in_range = length > 0 && outside == 0 && (rises || is_below(all, length));
+        Order { in_range, rises }
     }
-    let all = &list[begin..end];
-    let rises = falls(all) == between;
-    let in_range = length > 0 && outside == 0 && (rises || is_below(all, length));
-    Order { in_range, rises }
+}
+
+/// Whether every position is larger than the one before and below `length`.
+pub(super) fn rises_below<I: Int>(list: &[I], length: usize) -> bool {
+    match list {
+        [] => true,
+        // A negative position that is not the first one falls; the first one is looked at.
+        [first, .., last] => {
+            falls(list) == 0 && first.position() < length && last.position() < length
+        }
+        [one] => one.position() < length,
+    }
 }
 
 /// How many are not above the one before.
+#[inline(always)]
 fn falls<I: Int>(list: &[I]) -> usize {
     // Counted in numbers of 32 bits, and without a branch: the compiler makes vectors of it.
     let count = |part: &[I]| {
@@ -245,6 +268,7 @@ fn falls<I: Int>(list: &[I]) -> usize {
 const PART_INTS: usize = 1 << 20;
 
 /// Whether all are below `length`.
+#[inline(always)]
 pub(super) fn is_below<I: Int>(list: &[I], length: usize) -> bool {
     let least = I::of(0).unsigned();
     let largest = list.iter().fold(least, |largest, index| largest.max(index.unsigned()));

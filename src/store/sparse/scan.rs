@@ -14,6 +14,7 @@ use super::ints::{Int, is_below, with_indices};
 use crate::array::{Bits, DType};
 use crate::error::Result;
 use crate::store::{Context, Indices};
+use crate::sys::{Kernel, in_widest_vectors};
 
 /// Neighbouring positions at which a line by line search is as good.
 pub(super) const MOST_POSITIONS: usize = 16;
@@ -41,7 +42,7 @@ impl<W: Bits> Engine<W> {
         let out = Mutex::new(out);
         let threads = context.threads();
         if threads == 1 || self.base.entries() < PARALLEL_ENTRIES {
-            return Search::new(self, first, wanted, &out).lines(lines, context);
+            return Searching::new(self, first, wanted, &out).lines(lines, context);
         }
         let mut parts = Vec::new();
         for share in self.shares(PARTS_PER_THREAD * threads)? {
@@ -52,14 +53,14 @@ impl<W: Bits> Engine<W> {
         }
         context.for_each(parts.iter_mut().collect(), |_, (own, done)| {
             let context = context.share(1, threads as u64).with_threads(1);
-            *done = Search::new(self, first, wanted, &out).lines(own.clone(), &context);
+            *done = Searching::new(self, first, wanted, &out).lines(own.clone(), &context);
         });
         parts.into_iter().try_for_each(|(_, done)| done)
     }
 }
 
 /// A thread's search.
-struct Search<'s, 'c, W> {
+struct Searching<'s, 'c, W> {
     engine: &'s Engine<W>,
     /// The line that is the first pick.
     first: usize,
@@ -75,7 +76,7 @@ struct Search<'s, 'c, W> {
     places: Vec<u32>,
 }
 
-impl<'s, 'c, W: Bits> Search<'s, 'c, W> {
+impl<'s, 'c, W: Bits> Searching<'s, 'c, W> {
     fn new(
         engine: &'s Engine<W>,
         first: usize,
@@ -135,8 +136,10 @@ impl<'s, 'c, W: Bits> Search<'s, 'c, W> {
         let length = self.engine.facts.length();
         let mut places = std::mem::take(&mut self.places);
         places.clear();
-        let in_range =
-            with_indices!(indices, list => search(list, self.wanted, length, &mut places));
+        let wanted = self.wanted;
+        let in_range = with_indices!(indices, list => {
+            in_widest_vectors(Search { indices: list, wanted, length, places: &mut places })
+        });
         if !in_range {
             return Err(self.engine.out_of_range());
         }
@@ -200,22 +203,36 @@ impl<'s, 'c, W: Bits> Search<'s, 'c, W> {
 }
 
 /// Appends the places of those indices that are wanted; whether all of them are below `length`.
-fn search<I: Int>(indices: &[I], wanted: &Wanted, length: usize, places: &mut Vec<u32>) -> bool {
-    match wanted {
-        Wanted::Run(run) => search_run(indices, run, length, places),
-        Wanted::Stepped { .. } => unreachable!("steps are not looked for"),
-        Wanted::List { mask, .. } => {
-            if !is_below(indices, length) {
-                return false;
+struct Search<'a, I> {
+    indices: &'a [I],
+    wanted: &'a Wanted,
+    length: usize,
+    places: &'a mut Vec<u32>,
+}
+
+impl<I: Int> Kernel for Search<'_, I> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let Self { indices, wanted, length, places } = self;
+        match wanted {
+            Wanted::Run(run) => search_run(indices, run, length, places),
+            Wanted::Stepped { .. } => unreachable!("steps are not looked for"),
+            Wanted::List { mask, .. } => {
+                if !is_below(indices, length) {
+                    return false;
+                }
+                let is_meant = |position: usize| mask[position / 64] >> (position % 64) & 1 == 1;
+                let meant = (0..).zip(indices).filter(|(_, index)| is_meant(index.position()));
+                places.extend(meant.map(|(at, _)| at));
+                true
             }
-            let is_meant = |position: usize| mask[position / 64] >> (position % 64) & 1 == 1;
-            let meant = (0..).zip(indices).filter(|(_, index)| is_meant(index.position()));
-            places.extend(meant.map(|(at, _)| at));
-            true
         }
     }
 }
 
+#[inline(always)]
 fn search_run<I: Int>(
     indices: &[I],
     run: &Range<usize>,
