@@ -17,9 +17,6 @@ use crate::store::reader::DeviceReader;
 use crate::store::{Context, Indices, Plan};
 use crate::sys::{Device, DeviceKind, Medium};
 
-/// Bytes of a member that are copied, or of `indptr` that are checked, at a time.
-pub(super) const CHUNK_BYTES: usize = 256 << 10;
-
 /// The entries that a file holds; none where there is no file yet.
 #[derive(Debug)]
 pub(super) struct Base {
@@ -59,13 +56,14 @@ impl Base {
         device: Box<dyn Device>,
         layout: NpzLayout,
         medium: Arc<dyn Medium>,
+        context: &Context,
     ) -> Result<Self> {
         let lines = layout.compression.split(layout.shape).0;
         let (item_bytes, stated) = (layout.dtype.item_size(), layout.entries());
         let file = File::new(device, Source::Archive(layout), medium);
         let base = Self { lines, item_bytes, stated, file: Some(file) };
         if base.is_in_place() {
-            base.places()?;
+            base.ready(context)?;
         }
         Ok(base)
     }

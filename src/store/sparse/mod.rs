@@ -136,7 +136,9 @@ impl<T: Element> SparseStore<T> {
         }
         let bytes_on_disk = device.len();
         let base = match file {
-            SparseFile::Compressed(layout) => Base::open(device, layout, Arc::clone(&medium))?,
+            SparseFile::Compressed(layout) => {
+                Base::open(device, layout, Arc::clone(&medium), context)?
+            }
             SparseFile::Foreign(foreign) if mode == Mode::ReadWrite => {
                 let reason = format!("a file in {} format is not written to", foreign.format());
                 return Err(Error::new(ErrorKind::Unsupported, "open", reason)

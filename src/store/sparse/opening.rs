@@ -3,7 +3,7 @@
 use super::base::Facts;
 use super::builder::{most_entries, planned};
 use super::foreign::Foreign;
-use super::places::{Array, COPYING_BYTES, File, Source};
+use super::places::{Array, File, Source, copying_bytes};
 use super::sorter::Sorter;
 use crate::array::Bits;
 use crate::error::Result;
@@ -16,7 +16,7 @@ impl File {
         match &self.source {
             _ if self.places.get().is_some() => Ok(Plan::default()),
             Source::Made => Ok(Plan::default()),
-            Source::Archive(layout) => Ok(copying(layout)),
+            Source::Archive(layout) => Ok(copying(layout, context)),
             Source::Foreign(import) => {
                 sorting::<W>(&import.foreign, import.facts, self.device.len(), context)
             }
@@ -29,7 +29,7 @@ fn plan(step: Step, memory_bytes: u64) -> Plan {
 }
 
 /// Of an archive, those arrays that are compressed, not aligned, or of other integers than are used.
-fn copying(layout: &NpzLayout) -> Plan {
+fn copying(layout: &NpzLayout, context: &Context) -> Plan {
     let arrays = Array::all(layout);
     let copied: Vec<_> = arrays.iter().filter(|array| !array.is_in_place()).collect();
     if copied.is_empty() {
@@ -37,7 +37,7 @@ fn copying(layout: &NpzLayout) -> Plan {
     }
     let read = copied.iter().map(|array| array.stored_bytes()).sum();
     let written = copied.iter().map(|array| array.copied_bytes()).sum();
-    plan(Step::new(StepKind::CopyMembers, 1, read, written), COPYING_BYTES)
+    plan(Step::new(StepKind::CopyMembers, 1, read, written), copying_bytes(context))
 }
 
 /// Of another format, all of it: its entries, and what of them the memory does not hold, once more.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::base::{Base, CHUNK_BYTES, Facts};
+use super::base::{Base, Facts};
 use super::builder::Target;
 use super::foreign::Foreign;
 use super::long_lines::LongLines;
@@ -13,10 +13,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::npz::{Member, NpzLayout, Placement};
 use crate::store::reader::DeviceReader;
 use crate::store::{Context, StepKind};
-use crate::sys::{Device, Medium};
+use crate::sys::{Device, DeviceKind, Medium};
 
-/// Memory that copying takes: a part of a member, twice where its integers are widened, and to decompress it.
-pub(super) const COPYING_BYTES: u64 = 4 * CHUNK_BYTES as u64;
+/// Parts that copying takes memory for: one of a member, twice as many bytes where its integers are widened on the way,
+/// and as they are written.
+const COPYING_PARTS: u64 = 4;
+
+/// The most of an array that is copied, or of `indptr` checked, at a time, and the least.
+const CHUNK_BYTES: usize = 256 << 10;
+const LEAST_CHUNK_BYTES: usize = 16;
 
 /// Where members begin in a copy: at multiples of this.
 const ALIGNMENT_BYTES: u64 = 64;
@@ -112,7 +117,7 @@ impl File {
             Source::Made => unreachable!("the places of a file that was made here are known"),
             Source::Archive(layout) => {
                 let mut places = self.locate(layout, context)?;
-                places.entries = self.check_indptr(&places, lines)?;
+                places.entries = self.check_indptr(&places, lines, context)?;
                 places
             }
             Source::Foreign(import) => self.import(import, context)?,
@@ -155,6 +160,8 @@ impl File {
         let bytes: u64 = arrays.iter().map(Array::copied_bytes).sum();
         let needs_copy = !arrays.iter().all(Array::is_in_place);
         let _step = needs_copy.then(|| context.step(StepKind::CopyMembers));
+        let chunk_bytes = chunk_bytes(context);
+        let _memory = context.reserve(if needs_copy { copying_bytes(context) } else { 0 })?;
         let mut copy = match needs_copy {
             true => Some(self.medium.scratch(&self.near, bytes)?),
             false => None,
@@ -166,7 +173,9 @@ impl File {
                 return Ok(Place { in_copy: false, offset, width });
             }
             let copy = copy.as_mut().expect("there is a copy where something is copied");
-            array.copy(&*self.device, &mut **copy, end).map_err(|error| error.at(&self.near))?;
+            array
+                .copy(&*self.device, (&mut **copy, end), chunk_bytes)
+                .map_err(|error| error.at(&self.near))?;
             let offset = end;
             end += array.copied_bytes();
             Ok(Place { in_copy: true, offset, width })
@@ -177,16 +186,19 @@ impl File {
     }
 
     /// Checks that `indptr` begins at 0, never falls and ends within the entries: how many of them lines have.
-    fn check_indptr(&self, places: &Places, lines: usize) -> Result<u64> {
+    fn check_indptr(&self, places: &Places, lines: usize, context: &Context) -> Result<u64> {
         let device = self.of(places, places.indptr);
         let Place { offset, width, .. } = places.indptr;
         let bytes = width.bytes() as u64;
         let all = offset..offset + (lines as u64 + 1) * bytes;
         let mut last = 0;
         let mut first = true;
+        let chunk_bytes = chunk_bytes(context) as u64;
+        let is_lent = device.kind() != DeviceKind::Positioned;
+        let _memory = context.reserve(if is_lent { 0 } else { chunk_bytes })?;
         let mut at = all.start;
         while at < all.end {
-            let to = all.end.min(at + CHUNK_BYTES as u64);
+            let to = all.end.min(at + chunk_bytes);
             device.with(at..to, &mut |chunk| {
                 let mut check = |end: i64| {
                     let fits = end >= last && !(std::mem::take(&mut first) && end != 0);
@@ -216,6 +228,17 @@ impl File {
         }
         Ok(last)
     }
+}
+
+/// How much of an array is copied, or of `indptr` checked, at a time: whole elements of any type.
+fn chunk_bytes(context: &Context) -> usize {
+    let share = usize::try_from(context.available_bytes() / 8).unwrap_or(usize::MAX);
+    share.clamp(LEAST_CHUNK_BYTES, CHUNK_BYTES) / LEAST_CHUNK_BYTES * LEAST_CHUNK_BYTES
+}
+
+/// Memory that copying takes.
+pub(super) fn copying_bytes(context: &Context) -> u64 {
+    COPYING_PARTS * chunk_bytes(context) as u64
 }
 
 /// One of the three arrays of an archive.
@@ -265,8 +288,14 @@ impl<'l> Array<'l> {
         }
     }
 
-    /// Copies its elements, decompressed, in this machine's byte order and as wide as they are used, to `offset` of `copy`.
-    fn copy(&self, device: &dyn Device, copy: &mut dyn Device, offset: u64) -> Result<()> {
+    /// Copies its elements, decompressed, in this machine's byte order and as wide as they are used, to `offset` of `copy`,
+    /// some `chunk_bytes` at a time.
+    fn copy(
+        &self,
+        device: &dyn Device,
+        (copy, offset): (&mut dyn Device, u64),
+        chunk_bytes: usize,
+    ) -> Result<()> {
         let mut source = DeviceReader::new(device);
         let mut numbers = Numbers::new(self.member, &mut source)?;
         let is_widened = self.index_width.is_some_and(|width| width.dtype() != self.member.dtype);
@@ -274,7 +303,7 @@ impl<'l> Array<'l> {
         let (mut integers, mut widened) = (Vec::new(), Vec::new());
         let (mut at, mut left) = (offset, self.member.elements);
         while left > 0 {
-            let count = left.min((CHUNK_BYTES / item_bytes) as u64) as usize;
+            let count = left.min((chunk_bytes / item_bytes) as u64) as usize;
             if is_widened {
                 numbers.integers(count, &mut integers)?;
                 widened.clear();

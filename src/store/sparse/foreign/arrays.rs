@@ -4,17 +4,18 @@ use super::{BATCH_ENTRIES, Placing, PutEntries};
 use crate::array::{Bits, Order};
 use crate::error::{Error, Result};
 use crate::format::npz::{BsrLayout, CooLayout, DiaLayout};
-use crate::store::Context;
 use crate::store::reader::DeviceReader;
 use crate::store::sparse::numbers::{Numbers, malformed};
+use crate::store::{Context, Reservation, StoredZeros};
 use crate::sys::Device;
 
-/// Bytes that are taken for reading: decompressing, a batch of each array, the batch of entries.
-const READING_BYTES: u64 = (3 * (64 << 10) + BATCH_ENTRIES * 64) as u64;
-
-/// How many entries are read at a time.
-fn batch_entries(context: &Context) -> usize {
-    (context.available_bytes() / READING_BYTES.max(1)).clamp(1, 4) as usize * (BATCH_ENTRIES / 4)
+/// How many entries are read at a time, and the memory for these: half of what there is, the other half is for
+/// decompressing. At least one.
+fn batch_entries(entry_bytes: usize, context: &Context) -> Result<(usize, Reservation)> {
+    let most = context.available_bytes() / 2 / entry_bytes as u64;
+    let count = most.clamp(1, BATCH_ENTRIES as u64);
+    let memory = context.reserve(count * entry_bytes as u64)?;
+    Ok((count as usize, memory))
 }
 
 pub(super) fn read_coo<W: Bits>(
@@ -31,9 +32,12 @@ pub(super) fn read_coo<W: Bits>(
     let mut data = Numbers::new(&layout.data, data)?;
     let (mut these_rows, mut these_cols, mut values) = (Vec::new(), Vec::new(), Vec::new());
     let mut keys = Vec::new();
+    // Row, column and value as they are read, the largest of these in the file's bytes, and a key.
+    let entry_bytes = 4 * size_of::<u64>() + 2 * size_of::<W>();
+    let (most, _memory) = batch_entries(entry_bytes, context)?;
     let mut left = layout.data.elements;
     while left > 0 {
-        let count = left.min(batch_entries(context) as u64) as usize;
+        let count = left.min(most as u64) as usize;
         rows.integers(count, &mut these_rows)?;
         cols.integers(count, &mut these_cols)?;
         data.values(count, &mut values)?;
@@ -62,7 +66,8 @@ pub(super) fn read_bsr<W: Bits>(
     let mut data = Numbers::new(&layout.data, data)?;
     let blocks = layout.indices.elements as i64;
     let (mut these_ends, mut these_positions) = (Vec::new(), Vec::new());
-    let mut batch = Batch::new(batch_entries(context));
+    // SciPy's `tocsr` keeps the zeros of blocks too.
+    let mut batch = Batch::new(StoredZeros::Kept, context)?;
     ends.integers(1, &mut these_ends)?;
     let mut begin = these_ends[0];
     if begin != 0 {
@@ -121,7 +126,8 @@ pub(super) fn read_dia<W: Bits>(
         return Err(malformed(format!("diagonal {} is stated twice", pair[0])));
     }
     let mut data = Numbers::new(&layout.data, data)?;
-    let mut batch = Batch::new(batch_entries(context));
+    // SciPy's `tocsr` and `tocsc` leave the zeros of diagonals out.
+    let mut batch = Batch::new(StoredZeros::Dropped, context)?;
     // In Fortran order the diagonals' values of a column lie together, else a diagonal's.
     let (outer, inner) = match layout.data.order {
         Order::C => (count, layout.length),
@@ -152,17 +158,23 @@ pub(super) fn read_dia<W: Bits>(
     batch.put_all(put)
 }
 
-/// Entries of dense parts, without their zeros, on their way.
+/// Entries of dense parts on their way.
 struct Batch<W> {
     most: usize,
+    zeros: StoredZeros,
     read: Vec<W>,
     keys: Vec<u64>,
     values: Vec<W>,
+    _memory: Reservation,
 }
 
 impl<W: Bits> Batch<W> {
-    fn new(most: usize) -> Self {
-        Self { most, read: Vec::new(), keys: Vec::new(), values: Vec::new() }
+    fn new(zeros: StoredZeros, context: &Context) -> Result<Self> {
+        // A value as it is read, twice; and twice with its key, since what waits may be nearly a batch when one more comes.
+        let entry_bytes = 2 * size_of::<W>() + 2 * (size_of::<u64>() + size_of::<W>());
+        let (most, _memory) = batch_entries(entry_bytes, context)?;
+        let (keys, values) = (Vec::with_capacity(2 * most), Vec::with_capacity(2 * most));
+        Ok(Self { most, zeros, read: Vec::new(), keys, values, _memory })
     }
 
     fn read_values(&mut self, data: &mut Numbers<'_>, count: usize) -> Result<()> {
@@ -171,7 +183,7 @@ impl<W: Bits> Batch<W> {
 
     /// Takes the `k`-th of the values that were read last.
     fn push(&mut self, key: u64, k: usize) {
-        if self.read[k] != W::default() {
+        if self.zeros == StoredZeros::Kept || self.read[k] != W::default() {
             self.keys.push(key);
             self.values.push(self.read[k]);
         }
