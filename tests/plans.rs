@@ -167,6 +167,9 @@ impl Case {
             }
         }
         assert_eq!(context.available_bytes(), budget_bytes, "memory is given back");
+        if matches!(self.work, Work::FillColumns) {
+            assert!(plan.memory_bytes <= budget_bytes, "{plan} in {self:?}");
+        }
         let planned: BTreeSet<_> = plan.steps.iter().map(|step| step.kind.name()).collect();
         let carried_out = heard.0.lock().unwrap().clone();
         match self.work {
@@ -272,6 +275,55 @@ fn each_kind_of_plan_is_reached_and_right() {
     for (kind, case) in cases {
         let kinds = case.check();
         assert!(kinds.contains(&kind), "{kind:?}: {kinds:?} in {case:?}");
+    }
+}
+
+/// Values that do not lie as the file does are brought into its order in blocks that leave the rest its memory: what the
+/// error says would do does, though blocks grow with the budget.
+#[test]
+fn lists_of_few_cells_take_what_the_error_says() {
+    for (rows, cols) in [(1, 2), (2, 1), (2, 8), (5, 5), (8, 3)] {
+        let selection = Selection { rows: vec![0; rows].into(), cols: vec![0; cols].into() };
+        for order in [Order::C, Order::Fortran] {
+            for io in [Io::Mapped, Io::Positioned] {
+                for budget_bytes in [0, 11, 19] {
+                    let work = Work::Write(selection.clone());
+                    let case = case((1, 1), io, budget_bytes, work);
+                    Case { order, item_bytes: 2, ..case }.check();
+                }
+            }
+        }
+    }
+}
+
+/// The same where they are read into an array that is contiguous in no order.
+#[test]
+fn a_read_into_any_array_takes_what_the_error_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npy");
+    let matrix = Array2::from_shape_fn((9, 7), |(i, j)| (i * 7 + j) as f64);
+    let options = CreateOptions::new(Shape::new(9, 7), f64::DTYPE);
+    let mut store = create::<f64>(&path, &options).unwrap();
+    copy(&MemoryStore::new(matrix.clone()), &mut *store, &Context::default()).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let selection = Selection { rows: vec![8, 0, 3, 3].into(), cols: vec![6, 1, 1].into() };
+    let right = MemoryStore::new(matrix).select(&selection).unwrap();
+    let read = |budget_bytes| {
+        let context = Context::new(Budget::new(budget_bytes)).with_threads(2);
+        let options = OpenOptions { io: Io::Positioned, context, ..OpenOptions::default() };
+        let mut wide = Array2::zeros((8, 6));
+        let mut some = wide.slice_mut(ndarray::s![..;2, ..;2]);
+        open::<f64>(&path, &options)?.read(&selection, some.view_mut())?;
+        assert!(some == right);
+        Ok(())
+    };
+    for budget_bytes in (0..400).step_by(7) {
+        let Err(error) = read(budget_bytes) else { continue };
+        let error: arraystore::Error = error;
+        let words = error.to_string();
+        let needed = words.split("at least ").nth(1).expect("the error says what would do");
+        read(needed.split(' ').next().unwrap().parse().unwrap()).expect("that does");
     }
 }
 

@@ -127,9 +127,7 @@ pub(super) struct StraightColumns<'a, T> {
 impl<'a, T: Element> StraightColumns<'a, T> {
     /// For a matrix of `shape`, whose columns follow each other in the file of `engine`.
     pub(super) fn new(engine: &'a mut Engine, shape: Shape, context: &Context) -> Result<Self> {
-        let bytes =
-            JOINED_BYTES.min(engine.geometry.total_bytes()).min(context.available_bytes() / 8);
-        let memory = context.reserve(bytes.max(size_of::<T>() as u64))?;
+        let memory = context.reserve(joined_bytes(engine, context))?;
         let behind = WriteBehind::new(&*engine.device, context);
         let context = context.clone();
         let (joined, at, element) = (Vec::new(), 0, PhantomData);
@@ -372,10 +370,17 @@ fn write_block(
     Ok(())
 }
 
+/// Memory for short columns that are joined: at least for an element.
+fn joined_bytes(engine: &Engine, context: &Context) -> u64 {
+    let geometry = &engine.geometry;
+    let bytes = JOINED_BYTES.min(geometry.total_bytes()).min(context.available_bytes() / 8);
+    bytes.max(geometry.item_bytes as u64)
+}
+
 /// The plan for filling a file in which columns lie one behind the other.
-pub(super) fn describe_straight(engine: &Engine) -> Plan {
+pub(super) fn describe_straight(engine: &Engine, context: &Context) -> Plan {
     let total = engine.geometry.total_bytes();
-    let memory_bytes = JOINED_BYTES.min(total);
+    let memory_bytes = joined_bytes(engine, context);
     let times = (engine.geometry.lines as u64).min(total.div_ceil(memory_bytes.max(1)));
     let step = Step::new(StepKind::CoalescedWrites, times, 0, total);
     Plan { steps: vec![step], bytes_requested: total, memory_bytes, ..Plan::default() }

@@ -30,7 +30,9 @@ use self::engine::{Engine, Within};
 use self::geometry::Geometry;
 use self::growth::{Growth, Stage};
 use self::kernel::BlockOrder;
+use self::plan::ReadPlan;
 use self::tails::TailTiles;
+use self::windows::SMALLEST_WINDOW_BYTES;
 use super::copy::DenseTiles;
 use super::stage::Scratch;
 use super::{
@@ -211,10 +213,11 @@ impl<T: Element> DenseStore<T> {
         }
     }
 
-    /// Elements of a block in which an array is made contiguous: half of what memory is left, the other half
-    /// is for the access itself.
-    fn staging_items(&self) -> usize {
-        let half = usize::try_from(self.context.available_bytes() / 2).unwrap_or(usize::MAX);
+    /// Elements of a block in which an array is made contiguous: half of what memory is left beside the `least_bytes` that
+    /// the access itself takes, the other half is for that too. At least one: what that takes is what an access needs.
+    fn staging_items(&self, least_bytes: u64) -> usize {
+        let room = self.context.available_bytes().saturating_sub(least_bytes);
+        let half = usize::try_from(room / 2).unwrap_or(usize::MAX);
         (STAGING_BYTES.min(half) / size_of::<T>()).max(1)
     }
 
@@ -225,11 +228,16 @@ impl<T: Element> DenseStore<T> {
         cols: Picks<'_>,
         mut out: ArrayViewMut2<'_, T>,
     ) -> Result<()> {
-        let step = (self.staging_items() / cols.len().max(1)).max(1);
+        let (lines, positions) = self.split(rows, cols);
+        let least_bytes = ReadPlan::least_bytes(lines, &positions);
+        let step = (self.staging_items(least_bytes) / cols.len().max(1)).max(1);
         for top in (0..rows.len()).step_by(step) {
             let part = top..rows.len().min(top + step);
-            let _memory =
-                self.context.reserve((part.len() * cols.len() * size_of::<T>()) as u64)?;
+            let bytes = (part.len() * cols.len() * size_of::<T>()) as u64;
+            let (lines, positions) = self.split(rows.part(part.clone()), cols);
+            // What is too little says what would do for both.
+            drop(self.context.reserve(bytes + ReadPlan::least_bytes(lines, &positions))?);
+            let _memory = self.context.reserve(bytes)?;
             let mut block = Array2::from_elem((part.len(), cols.len()), T::default());
             self.read_contiguous(rows.part(part.clone()), cols, block.view_mut())?;
             out.slice_mut(s![part, ..]).assign(&block);
@@ -325,8 +333,9 @@ impl<T: Element> DenseStore<T> {
             return self.engine.write(lines, &positions, bytes, &self.context);
         }
         let is_across = values.t().is_standard_layout();
-        let wide = self.staging_items().min(positions.len()).max(1);
-        let high = (self.staging_items() / wide).max(1);
+        let most = self.staging_items(SMALLEST_WINDOW_BYTES);
+        let wide = most.min(positions.len()).max(1);
+        let high = (most / wide).max(1);
         for top in (0..lines.len()).step_by(high) {
             let these = top..lines.len().min(top + high);
             for from in (0..positions.len()).step_by(wide) {
@@ -478,7 +487,7 @@ impl<T: Element> ArrayStore for DenseStore<T> {
             }
             Access::Shuffle { batch } => shuffle::describe(self, *batch, context),
             Access::FillColumns if self.has_straight_columns() => {
-                Ok(columns::describe_straight(&self.engine))
+                Ok(columns::describe_straight(&self.engine, context))
             }
             Access::FillColumns => Ok(ColumnPlan::new(&self.engine, context.available_bytes())
                 .describe(&self.engine, context.budget())),

@@ -169,6 +169,11 @@ impl<'a> ReadPlan<'a> {
         }
     }
 
+    /// The least memory that a read of `positions` of `lines` takes.
+    pub(super) fn least_bytes(lines: Picks<'_>, positions: &Picks<'_>) -> u64 {
+        list_bytes(lines, positions) + SMALLEST_WINDOW_BYTES
+    }
+
     /// The place in the caller's block, and the line, of the `ordinal`-th wanted line from the file's front.
     pub(super) fn pick(&self, ordinal: usize) -> (usize, usize) {
         let place = self.by_line.get(ordinal).copied().unwrap_or(ordinal);
