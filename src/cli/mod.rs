@@ -128,8 +128,14 @@ fn report_error(error: &anyhow::Error) {
     // Where even stderr is gone, there is nobody left to tell.
     let _ = writeln!(stderr, "error: {line}");
     if let Some(hint) = error.downcast_ref::<Error>().and_then(Error::advice) {
-        let _ = writeln!(stderr, "hint: {hint}");
+        let _ = writeln!(stderr, "hint: {}", for_a_user(hint));
     }
+}
+
+/// A hint without what only helps who writes a program: `give --force …, or Existing::Replace in a program`.
+fn for_a_user(hint: &str) -> &str {
+    let program = hint.strip_suffix(" in a program");
+    program.and_then(|words| words.rsplit_once(", or ")).map_or(hint, |(option, _)| option)
 }
 
 /// Whether whoever read our output went away, which is no failure of ours.
@@ -159,6 +165,15 @@ mod tests {
     fn arguments_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn hints_name_options_and_no_items_of_the_library() {
+        let hint = "raise it with --memory, or Budget::new in a program";
+        assert_eq!(for_a_user(hint), "raise it with --memory");
+        for hint in ["give --shape, or --dtype, or both", "convert it first in a program"] {
+            assert_eq!(for_a_user(hint), hint);
+        }
     }
 
     #[test]

@@ -128,6 +128,9 @@ enum Format {
     Listing(Listing),
 }
 
+/// Why no zeros are left out of what is dense.
+const NO_ENTRIES: &str = "a dense file holds every cell: there are no zeros to leave out";
+
 /// What the output is: what is asked for, else what keeps rows or columns together as the input does.
 fn output_format(output: &Path, target: Target, input: Layout) -> Result<Format> {
     let misfit = |reason: &'static str| {
@@ -152,6 +155,9 @@ fn output_format(output: &Path, target: Target, input: Layout) -> Result<Format>
             }
             Ok(Format::Listing(match input {
                 Layout::Sparse(_) => Listing::MarketCoordinate,
+                Layout::Dense(_) if target.zeros == StoredZeros::Dropped => {
+                    return misfit(NO_ENTRIES);
+                }
                 Layout::Dense(_) => Listing::MarketArray,
             }))
         }
@@ -160,6 +166,9 @@ fn output_format(output: &Path, target: Target, input: Layout) -> Result<Format>
                 return misfit(
                     "a dense file has an order (c, f), not a layout; sparse files end in .npz",
                 );
+            }
+            if target.zeros == StoredZeros::Dropped {
+                return misfit(NO_ENTRIES);
             }
             let natural = if input.is_columnar() { Order::Fortran } else { Order::C };
             Ok(Format::Store(Layout::Dense(target.order.unwrap_or(natural))))

@@ -81,9 +81,8 @@ pub(super) fn create(path: &Path, len: u64, existing: Existing) -> Result<(File,
             let refused = |what| Error::new(ErrorKind::AlreadyExists, "create", what).at(path);
             return Err(match found.is_dir() {
                 true => refused("is a directory"),
-                false => {
-                    refused("exists already").hint("give --force (Existing::Replace) to replace it")
-                }
+                false => refused("exists already")
+                    .hint("give --force to replace it, or Existing::Replace in a program"),
             });
         }
         Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(at)?,

@@ -281,8 +281,20 @@ fn arguments_that_do_not_fit_a_list() {
         ("create b.mtx --shape 3x4", &["b.mtx"]),
         ("convert a.npz a.npz --layout coo", &["a.npz"]),
         ("extract a.npz --out b.mtx", &["b.mtx", ".npy, .csv or text"]),
+        ("convert a.npz b.npy --drop-zeros", &["b.npy", "dense", "no zeros to leave out"]),
+        ("convert a.npz b.raw --drop-zeros", &["b.raw", "no zeros to leave out"]),
     ] {
         place.refuses(arguments, words);
     }
     assert_eq!(place.names(), ["a.npz"]);
+    place.does("convert a.npz a.npy");
+    place.refuses("convert a.npy b.mtx --drop-zeros", &["b.mtx", "no zeros to leave out"]);
+    // What is told at the command line is an option of it.
+    for (arguments, hint) in [
+        ("convert a.npz a.npy", "hint: give --force to replace it\n"),
+        ("convert a.npy b.npz --memory 1", "hint: raise it with --memory\n"),
+    ] {
+        let told = place.run(arguments).stderr;
+        assert!(told.ends_with(hint), "{told}");
+    }
 }
