@@ -240,6 +240,65 @@ fn a_file_is_worked_on_as_it_is() {
     assert!(!folder.path().join("other").exists());
 }
 
+/// Every backend, with what fits into a dense file too.
+#[test]
+fn a_sparse_file_is_worked_on_as_it_is() {
+    let folder = folder();
+    let text: String = (0..90).map(|k| format!("{} {} {}.5\n", 1 + k * 3, 1 + k % 7, k)).collect();
+    let text = format!("%%MatrixMarket matrix coordinate real general\n300 7 90\n{text}");
+    fs::write(folder.path().join("some.mtx"), &text).unwrap();
+    let workloads = "fill-columns,extract-column,extract-columns,extract-rows,scan,spmv";
+    let arguments = "--input some.mtx --samples 1 --regimes warm";
+    compare(folder.path(), &format!("{arguments} --workloads {workloads}")).assert().success();
+    assert_eq!(fs::read_to_string(folder.path().join("some.mtx")).unwrap(), text);
+    assert_eq!(names(folder.path()), ["arraystore-report", "some.mtx"]);
+    let trials = trials(folder.path());
+    assert_eq!(trials.len(), 4 * 6);
+    for trial in &trials {
+        let name = format!("{} {}: {:?}", trial.backend, trial.workload, trial.reason);
+        assert_eq!((trial.status, trial.samples.len()), (Status::Ok, 1), "{name}");
+        let sample = &trial.samples[0];
+        assert!(sample.verified, "{name}");
+        assert_eq!(sample.digest.is_some(), trial.workload != "spmv", "{name}");
+        assert_eq!((trial.data.shape, &*trial.data.dtype), ([300, 7], "f64"));
+        assert_eq!(trial.data.density, 90.0 / 2100.0);
+    }
+}
+
+/// A sparse file of a shape that no disk holds dense: what does not need that is done, and verified to the last entry;
+/// the rest is left out, and it is said why.
+#[test]
+fn a_sparse_file_that_cannot_be_made_dense_is_worked_on_all_the_same() {
+    let folder = folder();
+    let entries = |k: usize| format!("{} {}\n", 1 + k * 7919 % 300_000, 1 + k * 104_729 % 300_000);
+    let text: String = (0..3000).map(entries).collect();
+    let header = "%%MatrixMarket matrix coordinate pattern general\n300000 300000 3000\n";
+    fs::write(folder.path().join("web.mtx"), format!("{header}{text}")).unwrap();
+    let workloads = "fill-columns,extract-column,extract-columns,scan,spmv,shuffle-epoch";
+    let arguments = "--input web.mtx --samples 1 --regimes warm";
+    let output = compare(folder.path(), &format!("{arguments} --workloads {workloads}"))
+        .assert()
+        .success()
+        .get_output()
+        .clone();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("no more than 64.0 GiB of a sparse input is made dense"), "{printed}");
+    let trials = trials(folder.path());
+    assert_eq!(trials.len(), 4 * 6);
+    for trial in &trials {
+        let name = format!("{} {}: {:?}", trial.backend, trial.workload, trial.reason);
+        let is_dense = matches!(&*trial.backend, "memmap" | "seek");
+        if is_dense || matches!(&*trial.workload, "fill-columns" | "shuffle-epoch") {
+            assert_eq!((trial.status, trial.samples.len()), (Status::Unsupported, 0), "{name}");
+            assert!(trial.reason.as_deref().unwrap().contains("670.6 GiB"), "{name}");
+            continue;
+        }
+        assert_eq!(trial.status, Status::Ok, "{name}");
+        assert!(trial.samples[0].verified, "{name}");
+        assert_eq!(trial.samples[0].digest.is_some(), trial.workload != "spmv", "{name}");
+    }
+}
+
 #[test]
 fn choices_that_make_no_sense_get_one_line() {
     let folder = folder();

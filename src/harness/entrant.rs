@@ -8,14 +8,14 @@ use std::path::Path;
 
 use super::Peer;
 use super::config::{Config, Contender};
-use super::matrix::Matrix;
 use super::plan::Group;
 use super::process::TrialProcess;
 use super::protocol::{TrialRequest, WireAxis};
+use crate::array::Shape;
 use crate::error::Result;
 use crate::record::{self, Status};
 use crate::store::{Cancel, Layout};
-use crate::workload::{AnswerKind, Workload};
+use crate::workload::Workload;
 
 /// When a program runs that is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,21 +101,21 @@ impl<'a> Entrant<'a> {
         }
     }
 
-    /// What it is asked to do with the file at `path`.
+    /// What it is asked to do with the file at `path`, and with `input` where that is to be filled from a file.
     pub(super) fn request(
         self,
         group: &Group,
-        matrix: &Matrix,
+        shape: Shape,
         path: &Path,
+        input: Option<&Path>,
         data: record::Data,
     ) -> TrialRequest {
         let Self { config, .. } = self;
-        let selection = group.workload.selection(matrix.shape, config.seed);
+        let selection = group.workload.selection(shape, config.seed);
         let (rows, columns) = selection.map_or((None, None), |selection| {
             (WireAxis::of(&selection.rows), WireAxis::of(&selection.cols))
         });
-        let order = group.workload.order(matrix.shape, config.seed).map(WireAxis::Indices);
-        let fills = group.workload.answer() == AnswerKind::File;
+        let order = group.workload.order(shape, config.seed).map(WireAxis::Indices);
         let limit = group.regime.limit_bytes();
         // What our own programs would find out by themselves, said to all alike.
         let budget = limit.map_or(config.budget, |limit| config.budget.within(limit));
@@ -129,7 +129,7 @@ impl<'a> Entrant<'a> {
             memory: budget.effective_bytes(),
             limit,
             threads: config.threads,
-            input: matrix.columns().filter(|_| fills).map(Path::to_owned),
+            input: input.map(Path::to_owned),
             rows: rows.or(order),
             columns,
         }

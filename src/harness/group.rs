@@ -9,16 +9,16 @@ use super::folder::DataFolder;
 use super::matrix::{DataFiles, Matrix, extension};
 use super::plan::Group;
 use super::process::TrialProcess;
-use super::protocol::{MAX_LISTED_ROWS, Reply, Request};
+use super::protocol::{Ready, Reply, Request};
 use super::results::Results;
 use super::sample::{Entry, Stop, is_fill, length, unexpected};
+use super::scope::Scope;
 use super::{Observer, regime};
 use crate::error::{Error, Result};
 use crate::measure;
 use crate::record::{self, Line, Status, Summary};
 use crate::store::{Cancel, Context};
 use crate::sys;
-use crate::workload::Workload;
 
 /// Whether what a group fills is wanted afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub(super) enum Afterwards {
 /// Runs groups over one matrix.
 pub(super) struct Runner<'a> {
     pub config: &'a Config,
+    pub scope: &'a Scope<'a>,
     /// Each peer's name and version.
     pub peers: &'a [String],
     pub folder: &'a DataFolder,
@@ -127,8 +128,7 @@ impl Runner<'_> {
         if let Some(reason) = entrant.declines(group.workload) {
             return ended(Status::Unsupported, reason.to_owned());
         }
-        if group.workload == Workload::ShuffleEpoch && self.matrix.shape.rows > MAX_LISTED_ROWS {
-            let reason = format!("the order of more than {MAX_LISTED_ROWS} rows cannot be sent");
+        if let Some(reason) = self.scope.excludes(group.workload, group.regime, layout) {
             return ended(Status::Unsupported, reason);
         }
         let path = if is_fill(group.workload) {
@@ -139,15 +139,25 @@ impl Runner<'_> {
             path
         };
         let mut process = self.process(group, entrant)?;
-        let request = entrant.request(group, self.matrix, &path, record.data.clone());
+        let input = self.input(group, contender);
+        let request = entrant.request(group, self.matrix.shape, &path, input, record.data.clone());
         let request = Request::Trial { trial: Box::new(request) };
-        match process.ask(&request, self.silence()).map_err(|error| absence(entrant, error))? {
-            Reply::Ready(_) => {}
+        let silence = self.silence(group, layout, None);
+        let reply = process.ask(&request, silence).map_err(|error| absence(entrant, error))?;
+        let leaves_sparse = match reply {
+            Reply::Ready(Ready { sparse_values, .. }) => sparse_values,
             Reply::Unsupported(reason) => return ended(Status::Unsupported, reason),
             other => return Err(unexpected(&other)),
-        }
+        };
         let baseline = sys::anonymous_bytes(process.id()).ok();
-        Ok(Entry { contender, layout, process, path, baseline, record: record.clone() })
+        let record = record.clone();
+        Ok(Entry { contender, layout, process, path, leaves_sparse, baseline, record })
+    }
+
+    /// The copy of an input that a fill by `contender` takes columns from.
+    pub(super) fn input(&self, group: &Group, contender: Contender) -> Option<&Path> {
+        let layout = self.scope.copy_for(contender).filter(|_| is_fill(group.workload))?;
+        self.matrix.copy(layout)
     }
 
     /// Starts a trial's process, inside what bounds its memory where the regime does.

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, Data, mistake};
 use super::folder::DataFolder;
+use super::scope::Scope;
 use super::space::Extent;
 use super::verify::Checker;
-use crate::array::{DType, Element, Order, Shape, dispatch};
+use crate::array::{DType, Element, Shape, dispatch};
 use crate::convert::{SparseLayout, Target, convert};
 use crate::error::Result;
 use crate::record;
 use crate::store::{
     self, AnyStore, ArrayStore, ArrayStoreExt, Context, CreateOptions, Io, Layout, OpenOptions,
-    TileOrder, Values,
+    Spec, TileOrder, Values,
 };
 use crate::with_store;
 use crate::workload::{Answers, Generated};
@@ -32,11 +33,11 @@ pub(super) struct Matrix {
 #[derive(Debug)]
 enum Origin {
     Generated(Generated),
-    /// A file, and the same matrix in Fortran order, whose columns fills take.
+    /// A file, and copies of it whose columns fills take.
     Input {
         path: PathBuf,
         options: Box<OpenOptions>,
-        columns: PathBuf,
+        copies: Vec<(Layout, PathBuf)>,
     },
 }
 
@@ -48,12 +49,13 @@ impl Matrix {
     pub(super) fn extents(config: &Config, context: &Context) -> Result<Vec<Extent>> {
         match &config.data {
             Data::Generated { shape, dtype, densities } => {
-                let extent = |&density| Extent { shape: *shape, dtype: *dtype, density };
+                let (shape, dtype) = (*shape, *dtype);
+                let extent = |&density| Extent { shape, dtype, density, input: None };
                 Ok(densities.iter().map(extent).collect())
             }
             Data::Input { path, options } => {
                 let store = AnyStore::open(path, options)?;
-                let (shape, dtype) = (store.spec().shape, store.spec().dtype);
+                let Spec { shape, dtype, layout, .. } = *store.spec();
                 if shape.is_empty() {
                     let reason = format!("is {shape}: there is nothing to measure");
                     return Err(mistake(reason).at(path));
@@ -61,55 +63,57 @@ impl Matrix {
                 let entries = with_store!(&store, store => entries(&**store, context))
                     .map_err(|error| error.at(path))?;
                 let density = entries as f64 / shape.elements()? as f64;
-                Ok(vec![Extent { shape, dtype, density }])
+                Ok(vec![Extent { shape, dtype, density, input: Some(layout) }])
             }
         }
     }
 
-    /// The matrix of `extent`, with its right answers.
+    /// The matrix of `scope`, with the right answers to what takes place on it.
     ///
     /// # Errors
     /// Where the input cannot be read or copied, or the context is cancelled.
-    pub(super) fn new(
-        config: &Config,
-        extent: Extent,
-        folder: &DataFolder,
-        context: &Context,
-    ) -> Result<Self> {
-        let Extent { shape, dtype, density } = extent;
+    pub(super) fn new(scope: &Scope<'_>, folder: &DataFolder, context: &Context) -> Result<Self> {
+        let config = scope.config;
+        let Extent { shape, dtype, density, .. } = scope.extent;
+        let workloads = scope.workloads();
         let (answers, origin) = match &config.data {
             Data::Generated { .. } => {
                 let generated = Generated { seed: config.seed, shape, dtype, density };
-                let answers =
-                    Answers::of_generated(&generated, config.seed, &config.workloads, context)?;
+                let answers = Answers::of_generated(&generated, config.seed, &workloads, context)?;
                 (answers, Origin::Generated(generated))
             }
             Data::Input { path, options } => {
                 let answers = {
                     let store = AnyStore::open(path, options)?;
-                    Answers::of_any(&store, config.seed, &config.workloads, context)?
+                    Answers::of_any(&store, config.seed, &workloads, context)?
                 };
-                let columns = folder.file("input.npy");
-                let target = Target { order: Some(Order::Fortran), ..Target::default() };
-                convert(path, &columns, target, options, context)?;
+                let copy = |layout| (layout, folder.file(&format!("input.{}", extension(layout))));
+                let copies: Vec<_> = scope.copies().into_iter().map(copy).collect();
+                for (layout, copy) in &copies {
+                    convert(path, copy, target(*layout), options, context)?;
+                }
                 let (path, options) = (path.clone(), options.clone());
-                (answers, Origin::Input { path, options, columns })
+                (answers, Origin::Input { path, options, copies })
             }
         };
         let matrix = Self { shape, dtype, density, answers, origin };
-        if let Some(columns) = matrix.columns() {
-            let checker = Checker { matrix: &matrix, context };
-            checker.data_file(Layout::Dense(Order::Fortran), columns)?;
+        for (layout, copy) in matrix.copies() {
+            Checker { matrix: &matrix, context }.data_file(*layout, copy)?;
         }
         Ok(matrix)
     }
 
-    /// The Fortran-order file whose columns fills take; none where they are generated.
-    pub(super) fn columns(&self) -> Option<&Path> {
+    /// The copies of an input whose columns fills take, each with its layout.
+    fn copies(&self) -> &[(Layout, PathBuf)] {
         match &self.origin {
-            Origin::Generated(_) => None,
-            Origin::Input { columns, .. } => Some(columns),
+            Origin::Generated(_) => &[],
+            Origin::Input { copies, .. } => copies,
         }
+    }
+
+    /// The copy of an input in `layout`, where there is one.
+    pub(super) fn copy(&self, layout: Layout) -> Option<&Path> {
+        self.copies().iter().find(|(of, _)| *of == layout).map(|(_, path)| path.as_path())
     }
 
     /// The record of this matrix in a file of `layout`.
@@ -157,17 +161,21 @@ impl Matrix {
                 })?;
             }
             Origin::Input { path: input, options, .. } => {
-                let mut target = Target::default();
-                match layout {
-                    Layout::Dense(order) => target.order = Some(order),
-                    Layout::Sparse(compression) => {
-                        target.layout = Some(SparseLayout::Compressed(compression));
-                    }
-                }
-                convert(input, path, target, options, context)?;
+                convert(input, path, target(layout), options, context)?;
             }
         }
         Checker { matrix: self, context }.data_file(layout, path)
+    }
+}
+
+/// What makes a file of `layout`.
+fn target(layout: Layout) -> Target {
+    match layout {
+        Layout::Dense(order) => Target { order: Some(order), ..Target::default() },
+        Layout::Sparse(compression) => {
+            let layout = Some(SparseLayout::Compressed(compression));
+            Target { layout, ..Target::default() }
+        }
     }
 }
 
@@ -243,14 +251,15 @@ impl<'a> DataFiles<'a> {
         self.folder.file(&format!("data-{layout}.{}", extension(layout)))
     }
 
-    /// Removes the files, and the input's copy.
+    /// Removes the files, and the input's copies.
     ///
     /// # Errors
     /// Where one of them stays.
     pub(super) fn remove(self) -> Result<()> {
         let files =
             self.made.iter().filter_map(|(_, made)| made.as_ref().ok().map(PathBuf::as_path));
-        for file in files.chain(self.matrix.columns()) {
+        let copies = self.matrix.copies().iter().map(|(_, copy)| copy.as_path());
+        for file in files.chain(copies) {
             super::folder::remove(file)?;
         }
         Ok(())

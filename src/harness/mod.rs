@@ -21,6 +21,7 @@ mod regime;
 mod results;
 mod run;
 mod sample;
+mod scope;
 mod space;
 #[cfg(test)]
 mod testing;
@@ -39,6 +40,8 @@ pub use trial::serve;
 
 use std::path::{Path, PathBuf};
 
+use crate::store::Layout;
+
 /// Hears how far a run is.
 pub trait Observer {
     /// So many samples are planned.
@@ -49,9 +52,12 @@ pub trait Observer {
     fn passed(&mut self, samples: usize);
 }
 
-/// Where all values lie whose sums are answered at `answer`.
-fn values_path(answer: &Path) -> PathBuf {
+/// Where all values lie whose sums are answered at `answer`: dense without a header, or sparse.
+fn values_path(answer: &Path, layout: Layout) -> PathBuf {
     let mut path = answer.as_os_str().to_owned();
-    path.push(".values");
+    path.push(match layout {
+        Layout::Dense(_) => ".values",
+        Layout::Sparse(_) => ".values.npz",
+    });
     path.into()
 }

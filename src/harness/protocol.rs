@@ -28,12 +28,14 @@ pub(super) enum Request {
     Trial { trial: Box<TrialRequest> },
     /// Do it: the sample of this number.
     Go { go: u32 },
-    /// Leave the sample's answer here; and with `values`, every value at the same path with `.values`
-    /// appended.
+    /// Leave the sample's answer here; and with `values`, every value at the same path with `.values` appended, or with
+    /// `sparse_values`, as a sparse file, with `.values.npz`.
     Answer {
         answer: PathBuf,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         values: bool,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sparse_values: bool,
     },
     /// There are no more samples.
     End { end: bool },
@@ -56,7 +58,8 @@ pub(super) struct TrialRequest {
     #[serde(default)]
     pub limit: Option<u64>,
     pub threads: usize,
-    /// A Fortran-order `.npy` whose columns are the values to fill with; null where they are generated.
+    /// A Fortran-order `.npy`, or for our own backends a CSC `.npz`, whose columns are the values to fill with; null where
+    /// they are generated.
     pub input: Option<PathBuf>,
     /// Which rows an extract takes; null is all of them.
     pub rows: Option<WireAxis>,
@@ -119,6 +122,9 @@ pub(super) enum Reply {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ready {
     pub version: String,
+    /// Whether it leaves all values of a visit as a sparse file, if it is asked to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sparse_values: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -197,9 +203,11 @@ mod tests {
     fn messages_are_as_the_protocol_fixes_them() {
         assert_eq!(text(&Request::Go { go: 1 }), r#"{"go":1}"#);
         assert_eq!(text(&Request::End { end: true }), r#"{"end":true}"#);
-        let answer = |values| Request::Answer { answer: "a".into(), values };
-        assert_eq!(text(&answer(false)), r#"{"answer":"a"}"#);
-        assert_eq!(text(&answer(true)), r#"{"answer":"a","values":true}"#);
+        let answer =
+            |values, sparse_values| Request::Answer { answer: "a".into(), values, sparse_values };
+        assert_eq!(text(&answer(false, false)), r#"{"answer":"a"}"#);
+        assert_eq!(text(&answer(true, false)), r#"{"answer":"a","values":true}"#);
+        assert_eq!(text(&answer(false, true)), r#"{"answer":"a","sparse_values":true}"#);
         let done = Done { seconds: 0.5, ..Done::default() };
         assert_eq!(text(&Reply::Done(done)), r#"{"done":{"seconds":0.5,"durable_seconds":null}}"#);
         let told = r#"{"done":{"seconds":1.0,"stood_seconds":2,"read_calls":3,"new":null}}"#;
@@ -210,9 +218,14 @@ mod tests {
         assert_eq!(parse::<Reply>(r#"{"answered":true}"#).unwrap(), Reply::Answered(true));
         assert_eq!(
             parse::<Reply>(r#"{"ready":{"version":"1","more":2}}"#).unwrap(),
-            Reply::Ready(Ready { version: "1".into() })
+            Reply::Ready(Ready { version: "1".into(), sparse_values: false })
         );
-        for message in [answer(true), Request::Go { go: 3 }, Request::End { end: true }] {
+        for message in [
+            answer(true, false),
+            answer(false, true),
+            Request::Go { go: 3 },
+            Request::End { end: true },
+        ] {
             assert_eq!(parse::<Request>(&text(&message)).unwrap(), message);
         }
     }

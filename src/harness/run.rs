@@ -10,7 +10,8 @@ use super::group::{Afterwards, Runner};
 use super::matrix::{DataFiles, Matrix};
 use super::plan::{Part, Plan};
 use super::results::{self, Results};
-use super::space::{self, Extent};
+use super::scope::Scope;
+use super::space;
 use super::{Observer, Peer, regime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{self, Environment, Line, Run};
@@ -48,9 +49,11 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
         Context::new(config.budget).with_threads(config.threads).with_cancel(cancel.clone());
     observer.doing("reading the input");
     let extents = Matrix::extents(config, &context)?;
-    let needed = extents.iter().map(|&extent| space::needed_bytes(config, extent)).max();
-    let advice = "put them elsewhere with --data-dir, or take a smaller --shape";
-    space::check(needed.unwrap_or(0), nearest_existing(&config.data_dir), advice)?;
+    let scopes: Vec<_> = extents.into_iter().map(|extent| Scope::new(config, extent)).collect();
+    for scope in &scopes {
+        let needed = space::needed_bytes(scope);
+        space::check(needed, nearest_existing(&config.data_dir), scope.advice())?;
+    }
     observer.planned(plan.samples());
     std::fs::create_dir_all(&config.out)
         .map_err(|error| Error::io("create", error).at(&config.out))?;
@@ -67,8 +70,7 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
         results: &mut results,
         observer,
     };
-    let ended =
-        plan.parts.iter().zip(extents).try_for_each(|(part, extent)| parts.run(part, extent));
+    let ended = plan.parts.iter().zip(&scopes).try_for_each(|(part, scope)| parts.run(part, scope));
     match ended {
         Ok(()) => Ok(Outcome { lines: results.finish()?, ending: Ending::Complete }),
         Err(error) if error.kind() == ErrorKind::Cancelled => {
@@ -94,11 +96,12 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     /// Runs all groups over one matrix, then removes its files.
-    fn run(&mut self, part: &Part, extent: Extent) -> Result<()> {
+    fn run(&mut self, part: &Part, scope: &Scope<'_>) -> Result<()> {
         self.observer.doing("making the right answers");
-        let matrix = Matrix::new(self.config, extent, self.folder, self.context)?;
+        let matrix = Matrix::new(scope, self.folder, self.context)?;
         let mut runner = Runner {
             config: self.config,
+            scope,
             peers: self.peers,
             folder: self.folder,
             files: DataFiles::new(&matrix, self.folder),

@@ -26,6 +26,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// A disk that moves fewer bytes a second is waited for in vain.
 const SLOW_BYTES_PER_SECOND: u64 = 4 << 20;
 
+/// And memory that is made dense more slowly.
+const SLOW_MEMORY_BYTES_PER_SECOND: u64 = 64 << 20;
+
 /// The file that answers are left in.
 const ANSWER: &str = "answer";
 
@@ -36,6 +39,8 @@ pub(super) struct Entry {
     pub process: TrialProcess,
     /// The file that is read or made.
     pub path: PathBuf,
+    /// Whether its program leaves all values of a visit as a sparse file.
+    pub leaves_sparse: bool,
     /// Anonymous memory when it was ready.
     pub baseline: Option<u64>,
     pub record: record::Trial,
@@ -80,7 +85,12 @@ impl Runner<'_> {
         afterwards: Afterwards,
     ) -> Result<Sample, Stop> {
         let resident_before = self.prepare(group, entry)?;
-        let (go, silence) = (round as u32 + 1, self.silence());
+        // What a visit saw is asked for once; the sums of an epoch tell of the rows' order, all values would not.
+        let asks_values = round == 0
+            && group.workload.answer() == AnswerKind::Sums
+            && group.workload != Workload::ShuffleEpoch;
+        let values = self.scope.values(entry.layout, entry.leaves_sparse).filter(|_| asks_values);
+        let (go, silence) = (round as u32 + 1, self.silence(group, entry.layout, values));
         let observation = Observation::begin(&entry.process, self.folder.path());
         let reply = entry.process.ask(&Request::Go { go }, silence);
         let observed = observation.end(&entry.process);
@@ -92,18 +102,20 @@ impl Runner<'_> {
         sample.resident_before = resident_before;
 
         let answer = self.folder.file(ANSWER);
-        // What a visit saw is asked for once; the sums of an epoch tell of the rows' order, all values would not.
-        let with_values = round == 0
-            && group.workload.answer() == AnswerKind::Sums
-            && group.workload != Workload::ShuffleEpoch;
-        let request = Request::Answer { answer: answer.clone(), values: with_values };
+        let request = Request::Answer {
+            answer: answer.clone(),
+            values: matches!(values, Some(Layout::Dense(_))),
+            sparse_values: matches!(values, Some(Layout::Sparse(_))),
+        };
         match entry.process.ask(&request, silence)? {
             Reply::Answered(true) => {}
             other => return Err(unexpected(&other)),
         }
-        let found = self.check(group, entry, &answer, with_values)?;
+        let found = self.check(group, entry, &answer, values)?;
         folder::remove(&answer)?;
-        folder::remove(&values_path(&answer))?;
+        if let Some(layout) = values {
+            folder::remove(&values_path(&answer, layout))?;
+        }
         if is_fill(group.workload) {
             entry.record.data.bytes_on_disk = length(&entry.path);
             match (afterwards, &found.wrong) {
@@ -132,9 +144,9 @@ impl Runner<'_> {
             return share.map(Some).map_err(Stop::unavailable);
         }
         folder::remove(&entry.path)?;
-        if let Some(columns) = self.matrix.columns() {
+        if let Some(input) = self.input(group, entry.contender) {
             // What is filled with is read while the clock stands; resident, it moves no byte of the device.
-            regime::establish(Regime::Warm, columns).map_err(Stop::failed)?;
+            regime::establish(Regime::Warm, input).map_err(Stop::failed)?;
         }
         Ok(None)
     }
@@ -143,7 +155,9 @@ impl Runner<'_> {
     pub(super) fn clear(&self, group: &Group, entry: &Entry) {
         let answer = self.folder.file(ANSWER);
         let fill = is_fill(group.workload).then(|| entry.path.clone());
-        for path in [values_path(&answer), answer].into_iter().chain(fill) {
+        let values = self.scope.values(entry.layout, entry.leaves_sparse);
+        let values = values.map(|layout| values_path(&answer, layout));
+        for path in [answer].into_iter().chain(values).chain(fill) {
             // What stays goes with the folder.
             let _ = folder::remove(&path);
         }
@@ -154,7 +168,7 @@ impl Runner<'_> {
         group: &Group,
         entry: &Entry,
         answer: &Path,
-        with_values: bool,
+        values: Option<Layout>,
     ) -> Result<Found> {
         let checker = Checker { matrix: self.matrix, context: self.context };
         match group.workload.selection(self.matrix.shape, self.config.seed) {
@@ -166,16 +180,29 @@ impl Runner<'_> {
                 checker.file(entry.contender, entry.layout, &entry.path, answer)
             }
             None if group.workload.answer() == AnswerKind::Product => checker.product(answer),
-            None => checker.sums(group.workload, answer, with_values),
+            None => checker.sums(group.workload, answer, values),
         }
     }
 
-    /// How long a reply is waited for.
-    pub(super) fn silence(&self) -> Duration {
+    /// How long a reply is waited for by one who works on a file of `layout`, and leaves `values`.
+    pub(super) fn silence(
+        &self,
+        group: &Group,
+        layout: Layout,
+        values: Option<Layout>,
+    ) -> Duration {
+        let file_bytes = |layout| self.scope.extent.file_bytes(layout);
         self.config.silence.unwrap_or_else(|| {
-            let bytes = self.matrix.shape.dense_bytes(self.matrix.dtype.item_size());
-            let bytes = bytes.unwrap_or(usize::MAX) as u64;
-            SILENCE + Duration::from_secs(bytes / SLOW_BYTES_PER_SECOND)
+            let on_disk = file_bytes(layout).max(values.map_or(0, file_bytes));
+            // What a sparse file takes in or gives out is made dense in memory, however small the file is.
+            let in_memory = match (layout, group.workload) {
+                (Layout::Dense(_), _) => 0,
+                (_, Workload::ExtractColumns | Workload::Scan | Workload::Spmv) => 0,
+                _ => group.workload.bytes_requested(self.matrix.shape, self.matrix.dtype),
+            };
+            SILENCE
+                + Duration::from_secs(on_disk / SLOW_BYTES_PER_SECOND)
+                + Duration::from_secs(in_memory / SLOW_MEMORY_BYTES_PER_SECOND)
         })
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::config::{Config, Data};
+use super::config::Contender;
+use super::scope::Scope;
 use crate::array::{DType, IndexWidth, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Layout;
 use crate::sys;
-use crate::workload::AnswerKind;
+use crate::workload::{AnswerKind, Workload};
 
 /// Headers, zip directories and alignment of all files together, generously.
 const OVERHEAD_BYTES: u64 = 1 << 20;
@@ -18,16 +19,23 @@ pub(super) struct Extent {
     pub shape: Shape,
     pub dtype: DType,
     pub density: f64,
+    /// How an input lies; none where the matrix is generated.
+    pub input: Option<Layout>,
 }
 
 impl Extent {
-    fn dense_bytes(self) -> u64 {
+    pub(super) fn is_sparse_input(self) -> bool {
+        matches!(self.input, Some(Layout::Sparse(_)))
+    }
+
+    /// The length of its values, all of them.
+    pub(super) fn dense_bytes(self) -> u64 {
         let cells = (self.shape.rows as u64).saturating_mul(self.shape.cols as u64);
         cells.saturating_mul(self.dtype.item_size() as u64)
     }
 
     /// The length of its file in `layout`, about.
-    fn file_bytes(self, layout: Layout) -> u64 {
+    pub(super) fn file_bytes(self, layout: Layout) -> u64 {
         let Layout::Sparse(compression) = layout else { return self.dense_bytes() };
         let (lines, _) = compression.split(self.shape);
         let (rows, cols) = (self.shape.rows as u64, self.shape.cols as u64);
@@ -41,30 +49,42 @@ impl Extent {
     }
 }
 
-/// Bytes that the files of a run over `extent` take at most at any moment, whatever memory a trial has: a file in each
-/// layout, and beside them what the hungriest step needs, be it a fill or all values as an answer.
-pub(super) fn needed_bytes(config: &Config, extent: Extent) -> u64 {
-    let layouts = config.layouts();
-    let files = layouts.iter().map(|&layout| extent.file_bytes(layout));
-    let fill = |&layout: &Layout| fill_bytes(config, extent, layout);
-    let scratch = layouts.iter().map(fill).max().unwrap_or(0);
-    let visits = config.workloads.iter().any(|workload| workload.answer() == AnswerKind::Sums);
-    let values = if visits { extent.dense_bytes() } else { 0 };
-    let prepared = if matches!(config.data, Data::Input { .. }) { extent.dense_bytes() } else { 0 };
-    [scratch.max(values), prepared, OVERHEAD_BYTES]
+/// Bytes that the files of a run within `scope` take at most at any moment, whatever memory a trial has: a file in each
+/// layout and the copies of an input, and beside them what the hungriest step needs, be it a fill or an answer.
+pub(super) fn needed_bytes(scope: &Scope<'_>) -> u64 {
+    let layouts = scope.layouts();
+    let scratch = layouts.iter().map(|&layout| fill_bytes(scope, layout)).max().unwrap_or(0);
+    let pairs = scope.pairs();
+    let answer = pairs.iter().map(|&pair| answer_bytes(scope, pair)).max().unwrap_or(0);
+    let files = layouts.into_iter().chain(scope.copies());
+    [scratch.max(answer), OVERHEAD_BYTES]
         .into_iter()
-        .chain(files)
+        .chain(files.map(|layout| scope.extent.file_bytes(layout)))
         .fold(0, u64::saturating_add)
+}
+
+/// Bytes that `contender` leaves when it is asked what `workload` came to, but for a number for each row or column.
+fn answer_bytes(scope: &Scope<'_>, (contender, workload): (Contender, Workload)) -> u64 {
+    let Scope { config, extent, .. } = scope;
+    match workload.answer() {
+        AnswerKind::Values => workload.bytes_requested(extent.shape, extent.dtype),
+        AnswerKind::Sums => {
+            let is_ours = matches!(contender, Contender::Backend(_));
+            let values = scope.values(config.layout(contender), is_ours);
+            values.map_or(0, |layout| extent.file_bytes(layout))
+        }
+        AnswerKind::File | AnswerKind::Product => 0,
+    }
 }
 
 /// Bytes beside a file in each layout while one is filled in `layout`: its scratch file and, where somebody else may
 /// have left the file that extracts read, the one in the making.
-fn fill_bytes(config: &Config, extent: Extent, layout: Layout) -> u64 {
+fn fill_bytes(scope: &Scope<'_>, layout: Layout) -> u64 {
+    let config = scope.config;
     let contenders = config.contenders().into_iter();
     let is_shared = contenders.filter(|&it| config.layout(it) == layout).nth(1).is_some();
-    let fills = config.workloads.iter().any(|workload| workload.answer() == AnswerKind::File);
-    let files = if is_shared && fills { 2 } else { 1 };
-    extent.file_bytes(layout).saturating_mul(files)
+    let files = if is_shared && scope.fills(layout) { 2 } else { 1 };
+    scope.extent.file_bytes(layout).saturating_mul(files)
 }
 
 /// Refuses what needs more than the file system of `folder` has, with an advice.
@@ -90,23 +110,29 @@ pub(super) fn check(needed_bytes: u64, folder: &Path, advice: &'static str) -> R
 mod tests {
     use super::super::testing::config;
     use super::*;
-    use crate::harness::Backend;
+    use crate::harness::{Backend, Config};
+
+    fn extent(rows: usize, cols: usize, dtype: DType) -> Extent {
+        Extent { shape: Shape::new(rows, cols), dtype, density: 1.0, input: None }
+    }
 
     #[test]
     fn the_recipe_stays_within_three_gigabytes() {
         let mut config = config();
         config.backends = Backend::ALL.to_vec();
-        let recipe = Extent { shape: Shape::new(1_000_000, 100), dtype: DType::F32, density: 1.0 };
-        let bytes = needed_bytes(&config, recipe);
+        let recipe = extent(1_000_000, 100, DType::F32);
+        let bytes = needed_bytes(&Scope::new(&config, recipe));
         assert!((2_000_000_000..3_000_000_000).contains(&bytes), "{bytes}");
-        let sparse = needed_bytes(&config, Extent { density: 0.01, ..recipe });
+        let sparse = needed_bytes(&Scope::new(&config, Extent { density: 0.01, ..recipe }));
         assert!(sparse < bytes / 2, "{sparse}");
     }
 
     #[test]
     fn a_file_that_is_left_for_extracts_counts_beside_the_next_in_the_making() {
-        let dense = Extent { shape: Shape::new(1000, 1000), dtype: DType::F32, density: 1.0 };
-        let files = |config: &Config| (needed_bytes(config, dense) - OVERHEAD_BYTES) / 4_000_000;
+        let dense = extent(1000, 1000, DType::F32);
+        let files = |config: &Config| {
+            (needed_bytes(&Scope::new(config, dense)) - OVERHEAD_BYTES) / 4_000_000
+        };
         // memmap and seek share a layout: one file is kept, another filled, columns wait in a scratch file.
         let mut config = config();
         assert_eq!(files(&config), 3);
@@ -125,8 +151,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NoSpace);
         assert!(error.to_string().contains("are needed"), "{error}");
         assert!(error.advice().unwrap().contains("another folder"));
-        let huge =
-            Extent { shape: Shape::new(usize::MAX, usize::MAX), dtype: DType::F64, density: 1.0 };
-        assert_eq!(needed_bytes(&config(), huge), u64::MAX);
+        let huge = extent(usize::MAX, usize::MAX, DType::F64);
+        assert_eq!(needed_bytes(&Scope::new(&config(), huge)), u64::MAX);
     }
 }

@@ -7,7 +7,7 @@ use super::testing::config;
 use super::*;
 use crate::array::{DType, Order, Shape};
 use crate::record::{Line, Status, Trial};
-use crate::store::{Cancel, Layout};
+use crate::store::{Cancel, Layout, OpenOptions};
 use crate::workload::Workload;
 
 /// A program that answers every question with zeros: `ZEROS` bytes, in no time.
@@ -127,6 +127,54 @@ fn the_answer_alone_decides() {
         let short = record(&zeros(bytes - 4), workload, 0.0);
         assert_eq!((short.status, short.samples.len()), (Status::Failed, 0), "{:?}", short.reason);
     }
+}
+
+/// Who is asked for what with which input, and which files there are meanwhile, where the input is a sparse file.
+#[test]
+fn a_sparse_input_is_copied_as_who_fills_can_read_it_and_only_for_those() {
+    let ours = r#"printf ours; "#;
+    let theirs = r#"printf theirs; "#;
+    let script = |who: &str| {
+        shell(
+            &r#"read line; folder=$(echo "$line" | sed 's/.*"path":"\([^"]*\)\/[^/]*".*/\1/')
+            { WHO echo "$line" | sed 's/.*"workload":"\([^"]*\)".*"input":\([^,]*\),.*/ \1 \2/;s/"[^"]*\//"/'
+              ls "$folder" | grep input; } >> "$folder/../asked"
+            echo '{"unsupported":"not today"}'"#
+                .replace("WHO ", who),
+        )
+    };
+    let asked = |workloads: &[Workload], peers: bool| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mtx");
+        let text = "%%MatrixMarket matrix coordinate integer general\n40 3 2\n1 1 5\n40 3 7\n";
+        std::fs::write(&path, text).unwrap();
+        let mut config = small("", Workload::Scan, 1.0, folder.path());
+        config.data = Data::Input { path, options: Box::new(OpenOptions::default()) };
+        config.workloads = workloads.to_vec();
+        config.backends = vec![Backend::SparseCsr];
+        config.trial_command = script(ours);
+        if peers {
+            config.peers = vec![Peer {
+                name: "theirs".to_owned(),
+                version: Vec::new(),
+                command: script(theirs),
+                tuning: String::new(),
+                layout: Layout::Dense(Order::C),
+                workloads: None,
+                folder: folder.path().to_owned(),
+            }];
+        }
+        run(&config, &Cancel::default(), &mut Deaf).unwrap();
+        std::fs::read_to_string(folder.path().join("asked")).unwrap()
+    };
+    let (fill, scan) = (Workload::FillColumns, Workload::Scan);
+    assert_eq!(asked(&[scan], true), "ours scan null\ntheirs scan null\n");
+    assert_eq!(asked(&[fill], false), "ours fill-columns \"input.npz\"\ninput.npz\n");
+    assert_eq!(
+        asked(&[fill], true),
+        "ours fill-columns \"input.npz\"\ninput.npy\ninput.npz\n\
+         theirs fill-columns \"input.npy\"\ninput.npy\ninput.npz\n"
+    );
 }
 
 #[test]

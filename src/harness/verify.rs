@@ -45,19 +45,28 @@ impl Checker<'_> {
         Ok(Found { digest: Some(digest), through: None, wrong })
     }
 
-    /// Checks the sums that a visit left at `path` and, where it was asked for them, all values.
+    /// Checks the sums that a visit left at `path` and, where it was asked for them, all values, which lie as `values` says.
     ///
     /// # Errors
     /// As [`Checker::values`].
-    pub(super) fn sums(&self, workload: Workload, path: &Path, with_values: bool) -> Result<Found> {
+    pub(super) fn sums(
+        &self,
+        workload: Workload,
+        path: &Path,
+        values: Option<Layout>,
+    ) -> Result<Found> {
         let bytes = read_exactly(path, self.matrix.shape.cols.saturating_mul(8))?;
         let sums: Vec<f64> = bytemuck::pod_collect_to_vec(&bytes);
         let mut found = Found {
             wrong: self.matrix.answers.check_sums(workload, &sums).err(),
             ..Found::default()
         };
-        if with_values {
-            let digest = self.raw_digest(self.matrix.shape, Order::Fortran, &values_path(path))?;
+        if let Some(layout) = values {
+            let path = values_path(path, layout);
+            let digest = match layout {
+                Layout::Dense(order) => self.raw_digest(self.matrix.shape, order, &path)?,
+                Layout::Sparse(_) => self.sparse_digest(&path)?,
+            };
             found.digest = Some(digest);
             found.wrong = found.wrong.or(self.matrix.answers.check_matrix(digest).err());
         }
@@ -112,6 +121,12 @@ impl Checker<'_> {
         self.check_spec(&store, layout)?;
         let checked = self.matrix.answers.check_matrix(store.digest(self.context)?);
         checked.map_err(|wrong| Error::new(ErrorKind::Malformed, "prepare", wrong))
+    }
+
+    /// The digest of the matrix in the sparse file at `path`.
+    fn sparse_digest(&self, path: &Path) -> Result<Digest> {
+        let options = OpenOptions { context: self.context.clone(), ..OpenOptions::default() };
+        AnyStore::open(path, &options)?.digest(self.context)
     }
 
     fn check_spec(&self, store: &AnyStore, layout: Layout) -> Result<()> {

@@ -62,7 +62,7 @@ impl<T: Value> Source<T> {
         }
     }
 
-    /// The right answers to all workloads over these values. `seed` chooses rows.
+    /// The right answers to `workloads` over these values. `seed` chooses rows.
     ///
     /// # Errors
     /// As [`Answers::of_generated`] and [`Answers::of_store`].

@@ -40,7 +40,7 @@ pub(in crate::cli) struct CompareArgs {
     /// Order of dense data, and of an input without a header
     #[arg(long, value_name = "c|f", default_value = "c")]
     pub order: Order,
-    /// A file to work on instead of generated data: .npy, .npz, or raw with --shape and --dtype
+    /// A file to work on instead of generated data: .npy, .npz, .mtx, or raw with --shape and --dtype
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// Where the data of an input without a header begin, in bytes

@@ -13,12 +13,16 @@ use crate::array::{DType, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::measure::Stopwatch;
 use crate::store::{
-    self, Access, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, OpenOptions, RawLayout,
+    self, Access, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, Layout, OpenOptions,
+    RawLayout, TileOrder,
 };
 use crate::sys::{Existing, Mode};
 use crate::workload::{
     AnswerKind, Generated, Source, Value, Workload, column_sums, epoch_sums, extract, product,
 };
+
+/// Memory for reading a column to fill with.
+const SOURCE_BYTES: u64 = 4 << 20;
 
 /// A trial request, understood.
 #[derive(Debug)]
@@ -151,8 +155,9 @@ impl Job {
         let data = &self.request.data;
         Ok(match &self.request.input {
             Some(path) => {
-                let options =
-                    OpenOptions { context: self.context.clone(), ..OpenOptions::default() };
+                // Of its own memory, since the fill may take all that it is given, and on one thread: see `Observed::sample`.
+                let context = Context::new(Budget::new(SOURCE_BYTES)).with_threads(1);
+                let options = OpenOptions { context, ..OpenOptions::default() };
                 Source::Input(store::open::<T>(path, &options)?)
             }
             None => Source::Generated(Generated {
@@ -164,13 +169,15 @@ impl Job {
         })
     }
 
-    /// Leaves every value, column after column, at `path`.
-    pub(super) fn write_values<T: Value>(&self, path: &Path) -> Result<()> {
+    /// Leaves every value at `path`, in a file of `layout`: a dense one without a header, or a sparse one.
+    pub(super) fn write_values<T: Value>(&self, path: &Path, layout: Layout) -> Result<()> {
+        let Layout::Dense(order) = layout else {
+            return self.write_sparse_values::<T>(path, layout);
+        };
         let at = |error| Error::io("write", error).at(path);
         let bytes = self.shape.dense_bytes(size_of::<T>())? as u64;
         File::create(path).and_then(|file| file.set_len(bytes)).map_err(at)?;
-        let layout =
-            RawLayout { dtype: T::DTYPE, shape: self.shape, order: Order::Fortran, offset: 0 };
+        let layout = RawLayout { dtype: T::DTYPE, shape: self.shape, order, offset: 0 };
         let options = OpenOptions {
             mode: Mode::ReadWrite,
             raw: Some(layout),
@@ -180,6 +187,24 @@ impl Job {
         let mut values = store::open::<T>(path, &options)?;
         // Not synced: the answer is read once, from the page cache, and removed.
         store::copy(&*self.open::<T>()?, &mut *values, &self.context)
+    }
+
+    /// Leaves every entry as the workload is shown them.
+    fn write_sparse_values<T: Value>(&self, path: &Path, layout: Layout) -> Result<()> {
+        let order = match self.workload.access(self.shape, self.request.seed) {
+            Access::Visit(order) => order,
+            _ => TileOrder::Any,
+        };
+        let (visiting, writing) = (self.context.share(1, 2), self.context.share(1, 2));
+        let options = CreateOptions {
+            context: writing.clone(),
+            ..CreateOptions::new(self.shape, T::DTYPE).layout(layout)
+        };
+        let mut values = store::create::<T>(path, &options)?;
+        let mut writer = values.tile_writer(&writing)?;
+        self.open::<T>()?.visit(order, &mut |tile| writer.write(&tile), &visiting)?;
+        writer.finish()?;
+        values.sync()
     }
 }
 

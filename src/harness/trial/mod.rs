@@ -13,8 +13,9 @@ use std::io::{BufRead, Write};
 use self::answer::Answer;
 use self::job::Job;
 use super::protocol::{self, Ready, Reply, Request};
-use crate::array::dispatch;
+use crate::array::{Compression, Order, dispatch};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::Layout;
 use crate::workload::Value;
 
 /// Speaks trial protocol v1 until there are no more samples.
@@ -49,7 +50,7 @@ fn take_samples<T: Value>(
     output: &mut dyn Write,
 ) -> Result<()> {
     let version = format!("arraystore {}", env!("CARGO_PKG_VERSION"));
-    say(output, &Reply::Ready(Ready { version }))?;
+    say(output, &Reply::Ready(Ready { version, sparse_values: true }))?;
     let mut kept = None;
     loop {
         let reply = match hear(input)? {
@@ -60,11 +61,13 @@ fn take_samples<T: Value>(
                 kept = Some(answer);
                 Reply::Done(done)
             }
-            Some(Request::Answer { answer: path, values }) => {
+            Some(Request::Answer { answer: path, values, sparse_values }) => {
                 let answer: &Answer<T> = kept.as_ref().ok_or_else(out_of_turn)?;
                 answer.write(&path).map_err(|error| Error::io("write", error).at(&path))?;
-                if values {
-                    job.write_values::<T>(&super::values_path(&path))?;
+                let dense = values.then_some(Layout::Dense(Order::Fortran));
+                let sparse = sparse_values.then_some(Layout::Sparse(Compression::Csc));
+                for layout in dense.into_iter().chain(sparse) {
+                    job.write_values::<T>(&super::values_path(&path, layout), layout)?;
                 }
                 Reply::Answered(true)
             }
