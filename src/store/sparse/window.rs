@@ -123,7 +123,7 @@ impl<'e, W: Bits> Reader<'e, W> {
     }
 
     /// Shows as many of the lines from `first` on, whose entries begin at `ends`, as fit once what lies over
-    /// them is counted: how many these are.
+    /// them is counted: how many these are. None, where the first one is not sorted and exceeds a window.
     fn whole_lines(
         &mut self,
         first: usize,
@@ -154,7 +154,8 @@ impl<'e, W: Bits> Reader<'e, W> {
         self.offsets.clear();
         self.offsets.extend(ends.iter().map(|end| (end - ends[0]) as usize));
         let (offsets, merged, engine) = (&self.offsets, &mut self.merged, self.engine);
-        let context = &self.context;
+        let (context, window) = (&self.context, self.entries);
+        let mut shown = count;
         base.with_entries(ends[0]..ends[count], &mut self.buffers, &mut |indices, bytes| {
             let values: &[W] = values(bytes);
             let block =
@@ -163,10 +164,14 @@ impl<'e, W: Bits> Reader<'e, W> {
             if is_sorted && patches.is_empty() {
                 return show(&block);
             }
+            if !is_sorted && values.len() > window {
+                shown = 0;
+                return Ok(());
+            }
             merged.make(&block, is_sorted, &patches, engine);
             show(&merged.block(lines.clone(), 0..length))
         })?;
-        Ok(count)
+        Ok(shown)
     }
 
     /// Shows a line that exceeds a window: whole where the budget holds it, as it lies and made anew, else in parts. One that
@@ -174,17 +179,26 @@ impl<'e, W: Bits> Reader<'e, W> {
     fn one_line(&mut self, line: usize, ends: &[u64], show: &mut ShowBlock<'_, W>) -> Result<()> {
         let (engine, lines, all) = (self.engine, line..line + 1, 0..self.engine.facts.length());
         let entries = ends[0]..ends[1];
-        if !self.rises(line, &entries)? {
-            let sorted = self.sorted(line, &entries)?;
-            return self.long_line(line, (&sorted, 0..sorted.entries()), show);
-        }
         let over = engine.overlay.count(&lines, &all)?;
         let count = (entries.end - entries.start) as usize + over;
         let copies = if over == 0 { 1 } else { MERGED_COPIES };
-        match self.context.reserve((copies * count as u64).saturating_mul(self.entry_bytes)) {
-            Ok(_memory) => self.whole_lines(line, ends, count, show).map(|_| ()),
-            Err(_) => self.long_line(line, (&engine.base, entries), show),
+        let bytes = (copies * count as u64).saturating_mul(self.entry_bytes);
+        let rises = match self.context.reserve(bytes) {
+            // Its order is seen to on the way.
+            Ok(_memory) => self.whole_lines(line, ends, count, show)? == 1,
+            Err(_) => {
+                let rises = self.rises(line, &entries)?;
+                if rises {
+                    self.long_line(line, (&engine.base, entries.clone()), show)?;
+                }
+                rises
+            }
+        };
+        if rises {
+            return Ok(());
         }
+        let sorted = self.sorted(line, &entries)?;
+        self.long_line(line, (&sorted, 0..sorted.entries()), show)
     }
 
     /// Whether the positions of a line's entries rise: looked at once, and remembered.
