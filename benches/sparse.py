@@ -145,7 +145,7 @@ class Bench:
         def ours():
             evict(path)
             before = self.ours.device_bytes()
-            opened, _ = self.ours.ask("open", "a", path, "positioned", MEMORY, os.cpu_count())
+            opened, _ = self.ours.ask("open", "a", path, "mapped", MEMORY, os.cpu_count())
             read, check = self.ours.ask("column", "a", index)
             bytes_read.append(self.ours.device_bytes() - before)
             return opened + read, check

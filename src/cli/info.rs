@@ -102,7 +102,7 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     } else if !in_place {
         writeln!(
             out,
-            "in place no: values are copied as they are read; convert makes a file used in place"
+            "in place no: values are copied to a scratch file first; convert makes a file used in place"
         )?;
     }
     Ok(Outcome::Done)

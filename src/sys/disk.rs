@@ -169,7 +169,9 @@ impl DiskFile {
             let error = Error::new(ErrorKind::Unsupported, "resize", "opened copy-on-write");
             return Err(self.named(error));
         }
-        files::allocate(&self.file, self.len, len).map_err(|error| self.io("resize", error))?;
+        let is_scratch = self.path.is_none() && self.draft.is_none();
+        let what = if is_scratch { "make room in a scratch file for it" } else { "resize" };
+        files::allocate(&self.file, self.len, len).map_err(|error| self.io(what, error))?;
         self.len = len;
         Ok(())
     }

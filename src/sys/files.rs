@@ -174,11 +174,18 @@ fn persist(named: NamedTempFile, path: &Path, existing: Existing) -> io::Result<
     .map_err(|error| error.error)
 }
 
-/// A nameless file of `len` allocated zero bytes in the folder of `near`.
+/// A nameless file of `len` allocated zero bytes in the folder of `near` or, where nothing can be made there, in the
+/// system's folder for such files.
 pub(super) fn scratch(near: &Path, len: u64) -> Result<File> {
-    let folder = folder_of(near);
     let at = |error| Error::io("make a scratch file beside it", error).at(near);
-    let file = tempfile::tempfile_in(folder).map_err(at)?;
+    let is_refused = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+    };
+    let file = match tempfile::tempfile_in(folder_of(near)) {
+        // Why it was not possible beside the file is what its user should know, whatever was wrong elsewhere.
+        Err(error) if is_refused(&error) => tempfile::tempfile().map_err(|_| at(error))?,
+        made => made.map_err(at)?,
+    };
     allocate(&file, 0, len).map_err(|error| without_room(at(error), len))?;
     Ok(file)
 }

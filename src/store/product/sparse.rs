@@ -5,9 +5,17 @@ use std::ops::Range;
 use super::{Factors, Lift, PARALLEL_ELEMENTS, add_scaled, strip};
 use crate::array::{Element, Wide};
 use crate::store::{Compressed, Context};
+use crate::sys::{Kernel, in_widest_vectors};
 
-/// Bytes of sums that stay in a core's cache while they are added to here and there.
+/// Bytes of sums of which each thread may have its own: they stay in its cache while they are added to here and there.
 const CACHED_BYTES: usize = 256 << 10;
+
+/// Numbers of all positions that the last cache holds are not cut: the processor has other entries to go on with while it
+/// waits for them.
+const UNCUT_BYTES: usize = 16 << 20;
+
+/// Bytes of a stretch of numbers where they are cut.
+const STRETCH_BYTES: usize = 1 << 20;
 
 /// Entries that a line should have in a stretch of positions for a visit of each stretch to pay.
 const LEAST_RUN: usize = 8;
@@ -67,27 +75,46 @@ fn shares_of(offsets: &[usize], count: usize) -> impl Iterator<Item = Range<usiz
     })
 }
 
-/// The sum of the products of a line's values with what is at its positions. Four sums, so that an addition need not
-/// wait for the one before.
-#[inline]
-fn dot<T: Element, N: Wide, I: Position>(
-    indices: &[I],
-    data: &[T],
-    from: &[N],
-    lift: impl Lift<T, N>,
-) -> N {
-    let mut sums = [N::default(); 4];
-    let (quads, rest) = indices.as_chunks::<4>();
-    let (data_quads, data_rest) = data.as_chunks::<4>();
-    for (indices, data) in quads.iter().zip(data_quads) {
-        for k in 0..4 {
-            sums[k] = sums[k].plus(lift(data[k]).times(from[indices[k].at()]));
+/// Sums that are added to in turn, so that an addition need not wait for the one before.
+const LANES: usize = 8;
+
+/// The sum of the products of a line's values with what is at its positions.
+struct Dot<'a, T, N, I, L> {
+    indices: &'a [I],
+    data: &'a [T],
+    from: &'a [N],
+    lift: L,
+}
+
+impl<T: Element, N: Wide, I: Position, L: Lift<T, N>> Kernel for Dot<'_, T, N, I, L> {
+    type Output = N;
+
+    #[inline(always)]
+    fn run(self) -> N {
+        let Self { indices, data, from, lift } = self;
+        let Some(last) = from.len().checked_sub(1) else { return N::default() };
+        // Positions were checked: the smaller one is there for loops that do not look at each.
+        let product = |index: I, value: T| lift(value).times(from[index.at().min(last)]);
+        let mut sums = [N::default(); LANES];
+        let (groups, rest) = indices.as_chunks::<LANES>();
+        let (data_groups, data_rest) = data.as_chunks::<LANES>();
+        for (indices, data) in groups.iter().zip(data_groups) {
+            for k in 0..LANES {
+                sums[k] = sums[k].plus(product(indices[k], data[k]));
+            }
         }
+        for (sum, (&index, &value)) in sums.iter_mut().zip(rest.iter().zip(data_rest)) {
+            *sum = sum.plus(product(index, value));
+        }
+        let mut half = LANES / 2;
+        while half > 0 {
+            for k in 0..half {
+                sums[k] = sums[k].plus(sums[k + half]);
+            }
+            half /= 2;
+        }
+        sums[0]
     }
-    for (index, value) in rest.iter().zip(data_rest) {
-        sums[0] = sums[0].plus(lift(*value).times(from[index.at()]));
-    }
-    sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]))
 }
 
 impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> {
@@ -136,7 +163,8 @@ impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> 
             let sums = &mut sums[(line - first) * width..][..width];
             let (indices, data) = (&self.indices[entries.clone()], &self.data[entries]);
             if width == 1 {
-                sums[0] = sums[0].plus(dot(indices, data, from, self.lift));
+                sums[0] =
+                    sums[0].plus(in_widest_vectors(Dot { indices, data, from, lift: self.lift }));
                 return;
             }
             for (index, value) in indices.iter().zip(data) {
@@ -160,9 +188,11 @@ impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> 
     /// more than one.
     fn stretch(&self, positions: usize) -> Option<usize> {
         let lines = self.offsets.len() - 1;
-        let cached = (CACHED_BYTES / size_of::<N>() / self.factors.width).max(1);
+        let number_bytes = size_of::<N>() * self.factors.width;
+        let cached = (STRETCH_BYTES / number_bytes).max(1);
         let average = self.data.len() / lines.max(1);
-        let is_worth = positions > cached && average >= LEAST_RUN * positions.div_ceil(cached);
+        let is_worth = positions > UNCUT_BYTES / number_bytes
+            && average >= LEAST_RUN * positions.div_ceil(cached);
         is_worth.then_some(cached)
     }
 

@@ -60,6 +60,12 @@ impl Base {
     ) -> Result<Self> {
         let lines = layout.compression.split(layout.shape).0;
         let (item_bytes, stated) = (layout.dtype.item_size(), layout.entries());
+        if let [Some(offset), ..] = layout.in_place()
+            && let Some(width) = IndexWidth::holding(layout.indptr.dtype)
+        {
+            let bytes = (lines as u64 + 1) * width.bytes() as u64;
+            device.prefetch(std::slice::from_ref(&(offset..offset + bytes)));
+        }
         let file = File::new(device, Source::Archive(layout), medium);
         let base = Self { lines, item_bytes, stated, file: Some(file) };
         if base.is_in_place() {

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::mtx::read_header;
 use crate::format::npz::{NpzContents, NpzLayout, read_contents};
 use crate::store::reader::DeviceReader;
-use crate::sys::Device;
+use crate::sys::{Advice, Device};
 
 /// What a sparse file holds, by its headers.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ impl SparseFile {
     /// # Errors
     /// Where it is none of the formats that are read.
     pub(in crate::store) fn read(device: &dyn Device, is_market: bool) -> Result<Self> {
+        // Here and there a few bytes: on a map, a fault would bring in whatever lies around them.
+        device.advise(Advice::Random);
         let read = if is_market {
             let mut reader = BufReader::new(DeviceReader::new(device));
             read_header(&mut reader, device.len()).map(Foreign::Market).map(Self::Foreign)
@@ -37,6 +39,7 @@ impl SparseFile {
                 NpzContents::Dia(layout) => Self::Foreign(Foreign::Dia(layout)),
             })
         };
+        device.advise(Advice::Normal);
         read.map_err(|error| match device.path() {
             Some(path) => error.at(path),
             None => error,

@@ -114,6 +114,10 @@ impl<'s, 'c, W: Bits> Searching<'s, 'c, W> {
             let mut entry = ends[0];
             while entry < ends[these.len()] {
                 let part = entry..ends[these.len()].min(entry + most);
+                if lines.len() < self.engine.facts.lines() {
+                    // Of a few lines no more than is wanted: faults would bring in what lies around it.
+                    base.prefetch(std::slice::from_ref(&part));
+                }
                 base.with_entries(part.clone(), &mut buffers, &mut |indices, bytes| {
                     self.window(part.start, indices, values(bytes), (&these, &ends))
                 })?;

@@ -101,12 +101,17 @@ impl<'e, W: Bits> Reader<'e, W> {
         // As many ends as the window may need, no more than half of its memory.
         let most_lines = (2 * self.entries / average.max(1)).clamp(1, self.entries);
         let mut line = lines.start;
+        // A few lines are asked for as they are: faults would bring in what lies around them too.
+        let mut is_asked = lines.len() == all_lines;
         while line < lines.end {
             let mut ends = std::mem::take(&mut self.ends);
             base.ends(line..lines.end.min(line.saturating_add(most_lines)), &mut ends)?;
             let from = ends[0];
             let fit = ends.partition_point(|&end| end - from <= self.entries as u64) - 1;
             let (next, last) = (ends[fit], ends[ends.len() - 1]);
+            if !std::mem::replace(&mut is_asked, true) {
+                base.prefetch(std::slice::from_ref(&(from..next)));
+            }
             if self.reads_ahead && next < last {
                 let ahead = next..last.min(next + self.entries as u64);
                 base.prefetch(std::slice::from_ref(&ahead));

@@ -43,6 +43,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Times what is held for which there is room in the log at first.
 const FIRST_SPILLS: u64 = 4;
 
+/// Memory below which one thread sorts alone.
+const LITTLE_BYTES: u64 = 1 << 20;
+
 /// Entries below which a group of bins is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: u64 = 1 << 15;
 
@@ -109,6 +112,9 @@ impl<W: Bits> Sorter<W> {
         context: Context,
     ) -> Result<Self> {
         let keys = Keys::new(facts)?;
+        // Each thread needs memory of its own: where there is little, one of them gets further.
+        let is_little = context.available_bytes() < LITTLE_BYTES;
+        let context = if is_little { context.with_threads(1) } else { context };
         Self::over((facts, keys, keys.bits), (expected, arrival), target, sum, context)
     }
 
