@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! open NAME PATH mapped|positioned MEMORY_BYTES THREADS
+//! close NAME
 //! import PATH MEMORY_BYTES THREADS   a file of f64 in another format: opened, and made ready to be used
 //! column NAME INDEX        one column, dense, into the same array each time
 //! columns NAME             every column in turn, likewise
@@ -55,6 +56,10 @@ fn main() -> Result<()> {
 /// Seconds, and a number that is the same for every right result.
 fn operate(words: &[&str], opened: &mut HashMap<String, Opened>) -> Result<(f64, f64)> {
     let number = |text: &str| text.parse::<usize>().expect("a number");
+    if let &["close", name] = words {
+        opened.remove(name);
+        return Ok((0.0, 0.0));
+    }
     if let &["open", name, path, io, memory, threads] = words {
         opened.remove(name);
         let start = Instant::now();

@@ -143,11 +143,14 @@ class Bench:
         bytes_read = []
 
         def ours():
+            # What is mapped cannot be evicted.
+            self.ours.ask("close", "a")
             evict(path)
             before = self.ours.device_bytes()
             opened, _ = self.ours.ask("open", "a", path, "mapped", MEMORY, os.cpu_count())
             read, check = self.ours.ask("column", "a", index)
             bytes_read.append(self.ours.device_bytes() - before)
+            assert bytes_read[-1] > 0, "nothing came from the device: it was not cold"
             return opened + read, check
 
         def newcomer():
