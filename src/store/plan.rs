@@ -137,6 +137,8 @@ pub enum StepKind {
     CopyMembers,
     /// Read a list of entries, sort them and write them to a scratch file, before the first value is used.
     SortEntries,
+    /// Read every entry and write them, compressed along the other axis, to a scratch file.
+    TurnEntries,
     /// Read the entries of the wanted compressed lines.
     SliceLines,
     /// Pass over every entry and keep the wanted ones.
@@ -224,6 +226,7 @@ impl StepKind {
             Self::TransposeBlocks => "transpose blocks",
             Self::CopyMembers => "copy members",
             Self::SortEntries => "sort entries",
+            Self::TurnEntries => "turn entries",
             Self::SliceLines => "slice lines",
             Self::ScanEntries => "scan entries",
             Self::StageEntries => "stage entries",

@@ -33,7 +33,7 @@ impl Turning {
 
     pub(super) fn step(self) -> Step {
         let Self { file, logged, made } = self;
-        Step::new(StepKind::SortEntries, 1, file + logged, logged + made)
+        Step::new(StepKind::TurnEntries, 1, file + logged, logged + made)
     }
 }
 
@@ -59,7 +59,7 @@ impl<W: Bits> Engine<W> {
     /// # Errors
     /// [`ErrorKind::Cancelled`].
     pub(super) fn turn_aside(&self, context: &Context) -> Result<Option<Self>> {
-        let _step = context.step(StepKind::SortEntries);
+        let _step = context.step(StepKind::TurnEntries);
         match self.turned_aside(context) {
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
             turned => Ok(turned.ok()),

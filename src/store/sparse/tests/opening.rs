@@ -120,3 +120,31 @@ fn plans_that_are_joined_have_it_once() {
     assert_eq!(joined.steps[0], copy);
     assert_eq!((joined.steps[1].times, joined.steps[1].bytes_read), (2, 20));
 }
+
+/// What is done for a visit is done for each, also of a file that had to be sorted before its first value was used.
+#[test]
+fn turning_is_planned_beside_what_is_done_once() {
+    let cells = (0..20_000).map(|cell| format!("{} {} 1.5\n", 1 + cell / 50, 1 + cell % 50));
+    let text = format!(
+        "%%MatrixMarket matrix coordinate real general\n400 50 20000\n{}",
+        cells.collect::<String>()
+    );
+    let memory = MemoryMedium::new();
+    let path = Path::new("a.mtx");
+    let mut device = memory.create(path, text.len() as u64, Existing::Replace).unwrap();
+    device.write_at(0, text.as_bytes()).unwrap();
+    device.sync().unwrap();
+    drop(device);
+    let context = context(64 << 10);
+    let options = OpenOptions { context: context.clone(), ..OpenOptions::default() };
+    let mut store = AnyStore::open_on(Arc::new(memory), path, &options).unwrap();
+    let store = f64::of_any(&mut store).unwrap();
+    let kinds = || -> Vec<StepKind> {
+        let plan = store.plan(&Access::Visit(TileOrder::Columns), &context).unwrap();
+        plan.steps.iter().map(|step| step.kind).collect()
+    };
+    let turned = [StepKind::TurnEntries, StepKind::Windows];
+    assert_eq!(kinds(), [&[StepKind::SortEntries], &turned[..]].concat());
+    store.column(0).unwrap();
+    assert_eq!(kinds(), turned);
+}
