@@ -216,6 +216,19 @@ fn add_all<N: Wide>(sums: &mut [N], others: &[N]) {
     sums.iter_mut().zip(others).for_each(|(sum, &other)| *sum = sum.plus(other));
 }
 
+/// The sum of all lanes: halves onto halves, so that vectors stay whole.
+#[inline(always)]
+fn sum_of<N: Wide, const LANES: usize>(mut lanes: [N; LANES]) -> N {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for k in 0..half {
+            lanes[k] = lanes[k].plus(lanes[k + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
 /// sum += value · factor, for each column of B.
 #[inline]
 fn add_scaled<N: Wide>(sums: &mut [N], value: N, factors: &[N]) {

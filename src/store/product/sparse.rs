@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Factors, Lift, PARALLEL_ELEMENTS, add_scaled, strip};
+use super::{Factors, Lift, PARALLEL_ELEMENTS, add_scaled, strip, sum_of};
 use crate::array::{Element, Wide};
 use crate::store::{Compressed, Context};
 use crate::sys::{Kernel, in_widest_vectors};
@@ -106,14 +106,7 @@ impl<T: Element, N: Wide, I: Position, L: Lift<T, N>> Kernel for Dot<'_, T, N, I
         for (sum, (&index, &value)) in sums.iter_mut().zip(rest.iter().zip(data_rest)) {
             *sum = sum.plus(product(index, value));
         }
-        let mut half = LANES / 2;
-        while half > 0 {
-            for k in 0..half {
-                sums[k] = sums[k].plus(sums[k + half]);
-            }
-            half /= 2;
-        }
-        sums[0]
+        sum_of(sums)
     }
 }
 

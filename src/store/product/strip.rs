@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::Lift;
 use super::sparse::Position;
+use super::{Lift, sum_of};
 use crate::array::{Element, Wide};
 use crate::sys::{Kernel, in_widest_vectors};
 
@@ -129,15 +129,7 @@ fn total<N: Wide>(numbers: &Numbers<N>, own: Range<usize>) -> N {
         }
         at += LANES;
     }
-    // Halves onto halves: vectors stay whole.
-    let mut half = LANES / 2;
-    while half > 0 {
-        for k in 0..half {
-            lanes[k] = lanes[k].plus(lanes[k + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
+    sum_of(lanes)
 }
 
 /// Adds for each of `lines` its values times its number in `from` to what is at their positions in `sums`.
