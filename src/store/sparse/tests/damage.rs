@@ -72,6 +72,22 @@ fn read_on(medium: &RecordingMedium, options: &OpenOptions, context: &Context) -
     })
 }
 
+/// Nothing is there to be read of them, and still whoever reads all of it hears of the damage.
+#[test]
+fn damaged_files_without_cells() {
+    for compression in BOTH {
+        let file = Written { begin: Some(2), ..Written::of(compression, 40, &[]) };
+        let good = file.bytes();
+        read_all(&good).unwrap();
+        // The only element of indptr lies before the next member's header.
+        let end = good.windows(4).skip(1).enumerate().filter(|(_, at)| at == b"PK\x03\x04").nth(1);
+        let element = end.unwrap().0 + 1 - 4;
+        let mut bytes = good;
+        bytes[element] ^= 1;
+        read_all(&bytes).unwrap_err();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
