@@ -19,9 +19,15 @@ pub trait Wide: Copy + Default + Debug + PartialEq + Send + Sync {
     #[must_use]
     fn times(self, other: Self) -> Self;
 
-    /// The same where all bits of `mask` are set, the default where none is: a choice, without a branch where that can be.
-    #[must_use]
-    fn masked(self, mask: u64) -> Self;
+    /// These as the floats that they are, where they are.
+    fn as_f64s(_list: &[Self]) -> Option<&[f64]> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn as_f64s_mut(_list: &mut [Self]) -> Option<&mut [f64]> {
+        None
+    }
 }
 
 impl Wide for i64 {
@@ -35,11 +41,6 @@ impl Wide for i64 {
     #[inline]
     fn times(self, other: Self) -> Self {
         self.wrapping_mul(other)
-    }
-
-    #[inline]
-    fn masked(self, mask: u64) -> Self {
-        self & mask.cast_signed()
     }
 }
 
@@ -56,9 +57,12 @@ impl Wide for f64 {
         self * other
     }
 
-    #[inline]
-    fn masked(self, mask: u64) -> Self {
-        Self::from_bits(self.to_bits() & mask)
+    fn as_f64s(list: &[Self]) -> Option<&[f64]> {
+        Some(list)
+    }
+
+    fn as_f64s_mut(list: &mut [Self]) -> Option<&mut [f64]> {
+        Some(list)
     }
 }
 
@@ -73,11 +77,6 @@ impl Wide for Complex64 {
     #[inline]
     fn times(self, other: Self) -> Self {
         self * other
-    }
-
-    #[inline]
-    fn masked(self, mask: u64) -> Self {
-        Self::new(self.re.masked(mask), self.im.masked(mask))
     }
 }
 

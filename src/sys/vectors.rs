@@ -1,4 +1,7 @@
-//! Loops compiled for the vectors that this processor has, which may be wider than those of the oldest one the program runs on.
+//! What this processor has: loops compiled for its vectors, which may be wider than those of the oldest one the program runs
+//! on, and the size of its cache.
+
+use std::sync::OnceLock;
 
 /// Loops over much data.
 pub trait Kernel {
@@ -40,6 +43,20 @@ fn in_512_bits<K: Kernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx2")]
 fn in_256_bits<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
+}
+
+/// Bytes of the cache that each core has for itself, behind the nearest one; a common size where the system does not say.
+pub fn middle_cache_bytes() -> usize {
+    const COMMON_BYTES: usize = 1 << 20;
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        let stated = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index2/size").ok();
+        let kibibytes =
+            stated.and_then(|text| text.trim().strip_suffix('K')?.parse::<usize>().ok());
+        kibibytes
+            .filter(|size| (64..=1 << 16).contains(size))
+            .map_or(COMMON_BYTES, |size| size << 10)
+    })
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@
 //! (*scattered*: A·B of columns). Knows no file.
 
 mod dense;
+mod lines;
 mod reduce;
 mod sparse;
-mod strip;
+
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use self::sparse::Lines;
 use super::{ArrayStore, Context, Indices, Tile, TileOrder, Values, check_shape};
 use crate::array::{Arithmetic, Compression, Element, Shape, Wide};
 use crate::error::Result;
+use crate::sys::prefer_huge_pages;
 
 /// Elements below which a tile is not worth another thread's wake-up.
 const PARALLEL_ELEMENTS: usize = 1 << 15;
@@ -35,7 +37,7 @@ struct Factors<'f, N> {
     width: usize,
 }
 
-/// How an element becomes a number of the product.
+/// How an element becomes a number of the product. A float becomes a float of the same value: loops for floats alone rely on it.
 trait Lift<T, N>: Fn(T) -> N + Copy + Send + Sync {}
 impl<T, N, F: Fn(T) -> N + Copy + Send + Sync> Lift<T, N> for F {}
 
@@ -52,18 +54,14 @@ pub(super) fn multiply<T: Arithmetic>(
     check_shape((factor.nrows(), width), (inner, width))?;
     let numbers = factor.len().saturating_add(outer.saturating_mul(width));
     let _memory = context.reserve((numbers as u64).saturating_mul(size_of::<T::Wide>() as u64))?;
-    let from: Vec<T::Wide> = factor.iter().map(|value| value.widen()).collect();
-    let mut sums = vec![T::Wide::default(); outer * width];
+    let mut from = Vec::with_capacity(factor.len());
+    prefer_huge_pages(&mut from);
+    from.extend(factor.iter().map(|value| value.widen()));
+    let mut sums = zeros(outer * width);
     let product = Product { from: &from, width, transposed, lift: T::widen };
     product.add_to(&mut sums, store, context)?;
-    let mut product = Array2::default((outer, width));
-    let narrowed = product.as_slice_mut().expect("what was just made lies together");
-    let part = sums.len().div_ceil(context.threads()).max(PARALLEL_ELEMENTS);
-    let parts = narrowed.chunks_mut(part).zip(sums.chunks(part)).collect();
-    context.for_each(parts, |_, (narrowed, sums)| {
-        narrowed.iter_mut().zip(sums).for_each(|(narrowed, &sum)| *narrowed = T::narrow(sum));
-    });
-    Ok(product)
+    let narrowed = sums.into_iter().map(T::narrow).collect();
+    Ok(Array2::from_shape_vec((outer, width), narrowed).expect("a sum for each element"))
 }
 
 /// A·`factor` in f64, of what `lift` makes of each element: for workloads, whose answers are the same for every type.
@@ -77,7 +75,7 @@ pub(crate) fn multiply_as_f64<T: Element>(
     let Shape { rows, cols } = store.spec().shape;
     check_shape((factor.len(), 1), (cols, 1))?;
     let _memory = context.reserve(rows as u64 * size_of::<f64>() as u64)?;
-    let mut sums = vec![0.0; rows];
+    let mut sums = zeros(rows);
     let product = Product { from: factor, width: 1, transposed: false, lift };
     product.add_to(&mut sums, store, context)?;
     Ok(sums)
@@ -141,7 +139,7 @@ impl<N: Wide, L> Product<'_, N, L> {
                 return Ok(());
             }
             let spare = lock(&apart).pop();
-            let mut own = spare.unwrap_or_else(|| vec![N::default(); count]);
+            let mut own = spare.unwrap_or_else(|| zeros(count));
             self.add_tile(&tile, &mut own[outer], &alone);
             lock(&apart).push(own);
             Ok(())
@@ -210,6 +208,12 @@ impl<N: Wide, L> Product<'_, N, L> {
 
 fn lock<L>(mutex: &Mutex<L>) -> MutexGuard<'_, L> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn zeros<N: Wide>(count: usize) -> Vec<N> {
+    let mut zeros = vec![N::default(); count];
+    prefer_huge_pages(&mut zeros);
+    zeros
 }
 
 fn add_all<N: Wide>(sums: &mut [N], others: &[N]) {

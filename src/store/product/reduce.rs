@@ -112,9 +112,4 @@ impl<T: Arithmetic> Wide for Largest<T> {
     fn times(self, _one: Self) -> Self {
         self
     }
-
-    #[inline]
-    fn masked(self, mask: u64) -> Self {
-        if mask == 0 { Self::default() } else { self }
-    }
 }

@@ -2,51 +2,17 @@
 
 use std::ops::Range;
 
-use super::{Factors, Lift, PARALLEL_ELEMENTS, add_scaled, strip, sum_of};
+use super::lines::{Entries, Position};
+use super::{Factors, Lift, PARALLEL_ELEMENTS, add_scaled};
 use crate::array::{Element, Wide};
 use crate::store::{Compressed, Context};
-use crate::sys::{Kernel, in_widest_vectors};
+use crate::sys::middle_cache_bytes;
 
 /// Bytes of sums of which each thread may have its own: they stay in its cache while they are added to here and there.
 const CACHED_BYTES: usize = 256 << 10;
 
-/// Numbers of all positions that the last cache holds are not cut: the processor has other entries to go on with while it
-/// waits for them.
-const UNCUT_BYTES: usize = 16 << 20;
-
-/// Bytes of a stretch of numbers where they are cut.
-const STRETCH_BYTES: usize = 1 << 20;
-
 /// Entries that a line should have in a stretch of positions for a visit of each stretch to pay.
-const LEAST_RUN: usize = 8;
-
-/// A position, as the file has it.
-pub(super) trait Position: Copy + Send + Sync + Ord {
-    fn at(self) -> usize;
-    fn of(position: usize) -> Self;
-}
-
-impl Position for i32 {
-    #[inline]
-    fn at(self) -> usize {
-        self as usize
-    }
-
-    fn of(position: usize) -> Self {
-        Self::try_from(position).unwrap_or(Self::MAX)
-    }
-}
-
-impl Position for i64 {
-    #[inline]
-    fn at(self) -> usize {
-        self as usize
-    }
-
-    fn of(position: usize) -> Self {
-        Self::try_from(position).unwrap_or(Self::MAX)
-    }
-}
+const LEAST_RUN: usize = 16;
 
 /// Compressed lines, and what they are multiplied with.
 pub(super) struct Lines<'a, T, N, I, L> {
@@ -73,41 +39,6 @@ fn shares_of(offsets: &[usize], count: usize) -> impl Iterator<Item = Range<usiz
         start = own.end;
         (!own.is_empty()).then_some(own)
     })
-}
-
-/// Sums that are added to in turn, so that an addition need not wait for the one before.
-const LANES: usize = 8;
-
-/// The sum of the products of a line's values with what is at its positions.
-struct Dot<'a, T, N, I, L> {
-    indices: &'a [I],
-    data: &'a [T],
-    from: &'a [N],
-    lift: L,
-}
-
-impl<T: Element, N: Wide, I: Position, L: Lift<T, N>> Kernel for Dot<'_, T, N, I, L> {
-    type Output = N;
-
-    #[inline(always)]
-    fn run(self) -> N {
-        let Self { indices, data, from, lift } = self;
-        let Some(last) = from.len().checked_sub(1) else { return N::default() };
-        // Positions were checked: the smaller one is there for loops that do not look at each.
-        let product = |index: I, value: T| lift(value).times(from[index.at().min(last)]);
-        let mut sums = [N::default(); LANES];
-        let (groups, rest) = indices.as_chunks::<LANES>();
-        let (data_groups, data_rest) = data.as_chunks::<LANES>();
-        for (indices, data) in groups.iter().zip(data_groups) {
-            for k in 0..LANES {
-                sums[k] = sums[k].plus(product(indices[k], data[k]));
-            }
-        }
-        for (sum, (&index, &value)) in sums.iter_mut().zip(rest.iter().zip(data_rest)) {
-            *sum = sum.plus(product(index, value));
-        }
-        sum_of(sums)
-    }
 }
 
 impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> {
@@ -145,24 +76,21 @@ impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> 
 
     fn gather_lines(&self, lines: Range<usize>, sums: &mut [N]) {
         let Factors { from, width } = *self.factors;
-        if width == 1 && strip::are_short(self.offsets) {
-            let block = (self.offsets, self.indices, self.data);
-            return strip::gather(block, lines, (from, sums), self.lift);
-        }
         let positions = from.len() / width;
-        let stretch = self.stretch(positions).unwrap_or(positions);
-        let first = lines.start;
-        self.in_stretches(lines, 0..positions, stretch, |line, entries| {
-            let sums = &mut sums[(line - first) * width..][..width];
-            let (indices, data) = (&self.indices[entries.clone()], &self.data[entries]);
+        let stretch = self.stretch(positions);
+        let entries = self.entries(lines);
+        if width == 1 && stretch.is_none() {
+            return entries.gather(from, sums, self.lift);
+        }
+        in_stretches(entries, 0..positions, stretch, |starts, bound| {
             if width == 1 {
-                sums[0] =
-                    sums[0].plus(in_widest_vectors(Dot { indices, data, from, lift: self.lift }));
-                return;
+                return entries.gather_below((starts, bound), from, sums, self.lift);
             }
-            for (index, value) in indices.iter().zip(data) {
-                let at = index.at() * width;
-                add_scaled(sums, (self.lift)(*value), &from[at..at + width]);
+            for (sums, run) in sums.chunks_exact_mut(width).zip(entries.runs(starts, bound)) {
+                for (index, value) in self.indices[run.clone()].iter().zip(&self.data[run]) {
+                    let at = index.at() * width;
+                    add_scaled(sums, (self.lift)(*value), &from[at..at + width]);
+                }
             }
         });
     }
@@ -177,15 +105,15 @@ impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> 
         self.by_positions(sums, stretch.unwrap_or(positions), threads, context);
     }
 
-    /// So many positions that their numbers stay in the cache, where lines have enough in each stretch of them, and there is
-    /// more than one.
+    /// So many positions that their numbers stay in the cache of a core, where lines have enough in each stretch of them, and
+    /// there is more than one.
     fn stretch(&self, positions: usize) -> Option<usize> {
         let lines = self.offsets.len() - 1;
         let number_bytes = size_of::<N>() * self.factors.width;
-        let cached = (STRETCH_BYTES / number_bytes).max(1);
-        let average = self.data.len() / lines.max(1);
-        let is_worth = positions > UNCUT_BYTES / number_bytes
-            && average >= LEAST_RUN * positions.div_ceil(cached);
+        // The other half is for the entries that come along.
+        let cached = (middle_cache_bytes() / 2 / number_bytes).max(1);
+        let average = (self.offsets[lines] - self.offsets[0]) / lines.max(1);
+        let is_worth = positions > 2 * cached && average >= LEAST_RUN * positions.div_ceil(cached);
         is_worth.then_some(cached)
     }
 
@@ -206,11 +134,12 @@ impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> 
     }
 
     fn scatter_lines(&self, lines: Range<usize>, sums: &mut [N]) {
-        if self.factors.width == 1 && strip::are_short(self.offsets) {
-            let block = (self.offsets, self.indices, self.data);
-            return strip::scatter(block, lines, (self.factors.from, sums), self.lift);
+        let Factors { from, width } = *self.factors;
+        let entries = self.entries(lines.clone());
+        if width == 1 {
+            return entries.scatter(&from[lines], sums, self.lift);
         }
-        lines.for_each(|line| self.spread(self.range(line), line, sums, 0));
+        self.scatter_positions(lines, 0..sums.len() / width, None, sums);
     }
 
     /// Each thread takes some positions, of all lines, in stretches.
@@ -222,9 +151,7 @@ impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> 
         let work = |share_index: usize, sums: &mut [N]| {
             let start = share_index * share;
             let own = start..start + sums.len() / width;
-            self.in_stretches(0..lines, own, stretch, |line, entries| {
-                self.spread(entries, line, sums, start);
-            });
+            self.scatter_positions(0..lines, own, Some(stretch), sums);
         };
         if threads == 1 {
             return work(0, sums);
@@ -232,65 +159,50 @@ impl<'a, T: Element, N: Wide, I: Position, L: Lift<T, N>> Lines<'a, T, N, I, L> 
         context.for_each(sums.chunks_mut(share * width).collect(), work);
     }
 
-    /// Shows for each stretch of `positions` what each of `lines` has in it.
-    fn in_stretches(
+    /// Adds what `lines` have at some positions to their sums.
+    fn scatter_positions(
         &self,
         lines: Range<usize>,
         positions: Range<usize>,
-        stretch: usize,
-        mut show: impl FnMut(usize, Range<usize>),
+        stretch: Option<usize>,
+        sums: &mut [N],
     ) {
-        // Where each line goes on.
-        let begin = |line: usize| {
-            let range = self.range(line);
-            range.start + below(&self.indices[range], I::of(positions.start))
-        };
-        let mut next: Vec<usize> = lines.clone().map(begin).collect();
-        for start in positions.clone().step_by(stretch.max(1)) {
-            let bound = I::of(positions.end.min(start + stretch));
-            for (line, next) in lines.clone().zip(&mut next) {
-                let end = *next + below(&self.indices[*next..self.offsets[line + 1]], bound);
-                show(line, *next..end);
-                *next = end;
+        let Factors { from, width } = *self.factors;
+        let from = &from[lines.start * width..lines.end * width];
+        let (entries, first) = (self.entries(lines), positions.start);
+        in_stretches(entries, positions, stretch, |starts, bound| {
+            if width == 1 {
+                return entries.scatter_below((starts, bound), from, (sums, first), self.lift);
             }
-        }
+            for (factors, run) in from.chunks_exact(width).zip(entries.runs(starts, bound)) {
+                for (index, value) in self.indices[run.clone()].iter().zip(&self.data[run]) {
+                    let at = (index.at() - first) * width;
+                    add_scaled(&mut sums[at..at + width], (self.lift)(*value), factors);
+                }
+            }
+        });
     }
 
-    fn range(&self, line: usize) -> Range<usize> {
-        self.offsets[line]..self.offsets[line + 1]
-    }
-
-    /// Adds some of a line's entries to the sums of the positions from `start` on.
-    #[inline]
-    fn spread(&self, entries: Range<usize>, line: usize, sums: &mut [N], start: usize) {
-        let (width, lift) = (self.factors.width, self.lift);
-        let (indices, data) = (&self.indices[entries.clone()], &self.data[entries]);
-        if width == 1 {
-            let factor = self.factors.from[line];
-            for (index, value) in indices.iter().zip(data) {
-                let sum = &mut sums[index.at() - start];
-                *sum = sum.plus(lift(*value).times(factor));
-            }
-            return;
-        }
-        let factors = &self.factors.from[line * width..(line + 1) * width];
-        for (index, value) in indices.iter().zip(data) {
-            let at = (index.at() - start) * width;
-            add_scaled(&mut sums[at..at + width], lift(*value), factors);
-        }
+    fn entries(&self, lines: Range<usize>) -> Entries<'a, T, I> {
+        let ends = &self.offsets[lines.start..=lines.end];
+        Entries { ends, indices: self.indices, data: self.data }
     }
 }
 
-/// How many of these, which rise, are below `bound`: looked for from the front in steps that double.
-#[inline]
-fn below<I: Position>(list: &[I], bound: I) -> usize {
-    if list.last().is_none_or(|&last| last < bound) {
-        return list.len();
+/// Goes over lines once for each stretch of `positions`: `add` adds what they have from their starts on below a bound, and
+/// moves the starts behind it.
+fn in_stretches<T: Element, I: Position>(
+    entries: Entries<'_, T, I>,
+    positions: Range<usize>,
+    stretch: Option<usize>,
+    mut add: impl FnMut(&mut [usize], usize),
+) {
+    let mut starts = entries.ends[..entries.ends.len() - 1].to_vec();
+    if positions.start > 0 {
+        entries.runs(&mut starts, positions.start).for_each(drop);
     }
-    let mut step = 1;
-    while list[step - 1] < bound {
-        step = (2 * step).min(list.len());
+    let stretch = stretch.unwrap_or(positions.len()).max(1);
+    for start in positions.clone().step_by(stretch) {
+        add(&mut starts, positions.end.min(start + stretch));
     }
-    let low = step / 2;
-    low + list[low..step].partition_point(|&at| at < bound)
 }

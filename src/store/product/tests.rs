@@ -1,10 +1,10 @@
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
 
-use crate::array::{Compression, DType, Order, Shape};
+use crate::array::{Arithmetic, Compression, Order, Shape};
 use crate::store::{
-    Along, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, Io, Layout, MemoryStore,
-    copy, create,
+    Along, AnyElement, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, Io, Layout,
+    MemoryStore, copy, create,
 };
 
 const LAYOUTS: [Layout; 4] = [
@@ -15,11 +15,11 @@ const LAYOUTS: [Layout; 4] = [
 ];
 
 /// The same matrix in every layout, mapped or read.
-fn stores(
-    values: &Array2<f32>,
+fn stores<T: AnyElement>(
+    values: &Array2<T>,
     io: Io,
     folder: &std::path::Path,
-) -> Vec<Box<dyn ArrayStore<Elem = f32>>> {
+) -> Vec<Box<dyn ArrayStore<Elem = T>>> {
     let oracle = MemoryStore::new(values.clone());
     LAYOUTS
         .iter()
@@ -29,10 +29,10 @@ fn stores(
             let options = CreateOptions {
                 io,
                 existing: crate::sys::Existing::Replace,
-                ..CreateOptions::new(Shape::new(values.nrows(), values.ncols()), DType::F32)
+                ..CreateOptions::new(Shape::new(values.nrows(), values.ncols()), T::DTYPE)
                     .layout(layout)
             };
-            let mut store = create::<f32>(&path, &options).unwrap();
+            let mut store = create::<T>(&path, &options).unwrap();
             copy(&oracle, &mut *store, &Context::default()).unwrap();
             store.sync().unwrap();
             store
@@ -71,22 +71,35 @@ proptest! {
     }
 }
 
-/// Large enough for several threads, stretches of positions, and lines of more than a stretch.
-#[test]
-fn large_products_are_made_by_threads_in_stretches() {
+/// Both products of a matrix in every layout, of small integers.
+fn multiply_both_ways<T: Arithmetic + AnyElement + ndarray::LinalgScalar>(
+    (rows, cols): (usize, usize),
+    number: impl Fn(f32) -> T,
+) {
     let folder = tempfile::tempdir().unwrap();
-    for (rows, cols) in [(120_000, 6), (6, 120_000), (700, 300)] {
-        let values = matrix(rows, cols, 5);
-        let (right, left) = (matrix(cols, 1, 1), matrix(rows, 1, 2));
-        let (expected, transposed) = (values.dot(&right), values.t().dot(&left));
-        for threads in [1, 3] {
-            let context = Context::default().with_threads(threads);
-            for store in stores(&values, Io::Mapped, folder.path()) {
-                assert!(store.multiply(right.view(), &context).unwrap() == expected);
-                assert!(store.multiply_transposed(left.view(), &context).unwrap() == transposed);
-            }
+    let values = matrix(rows, cols, 5).mapv(&number);
+    let (right, left) = (matrix(cols, 1, 1).mapv(&number), matrix(rows, 1, 2).mapv(&number));
+    let (expected, transposed) = (values.dot(&right), values.t().dot(&left));
+    for threads in [1, 3] {
+        let context = Context::default().with_threads(threads);
+        for store in stores(&values, Io::Mapped, folder.path()) {
+            let layout = store.spec().layout;
+            let product = store.multiply(right.view(), &context).unwrap();
+            assert!(product == expected, "{rows}×{cols} {layout} {threads}");
+            let product = store.multiply_transposed(left.view(), &context).unwrap();
+            assert!(product == transposed, "{rows}×{cols} {layout} {threads}, transposed");
         }
     }
+}
+
+/// Large enough for several threads, and for stretches of positions.
+#[test]
+fn large_products_are_made_by_threads_in_stretches() {
+    for shape in [(6, 1_200_000), (120_000, 6), (700, 300)] {
+        multiply_both_ways(shape, f64::from);
+    }
+    // By the loops for whatever number there is.
+    multiply_both_ways((3, 1_200_000), |value| value as i32);
 }
 
 #[test]

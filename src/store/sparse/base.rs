@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::npz::{NpzLayout, NpzPlan, Part, check_members};
 use crate::store::reader::DeviceReader;
 use crate::store::{Context, Indices, Plan};
-use crate::sys::{Device, DeviceKind, Medium};
+use crate::sys::{Device, DeviceKind, Kernel, Medium, in_widest_vectors};
 
 /// The entries that a file holds; none where there is no file yet.
 #[derive(Debug)]
@@ -210,26 +210,14 @@ impl Base {
         let bytes = width.bytes() as u64;
         let own = lines.start.min(self.lines)..lines.end.min(self.lines);
         let range = offset + own.start as u64 * bytes..offset + (own.end as u64 + 1) * bytes;
+        let mut rises = false;
         device.with(range, &mut |bytes| {
-            match width {
-                IndexWidth::I32 => {
-                    out.extend(
-                        bytes.as_chunks().0.iter().map(|&end| i32::from_le_bytes(end) as u64),
-                    );
-                }
-                IndexWidth::I64 => {
-                    out.extend(
-                        bytes.as_chunks().0.iter().map(|&end| i64::from_le_bytes(end) as u64),
-                    );
-                }
-            }
+            rises = in_widest_vectors(Ends { bytes, width, out: &mut *out });
             Ok(())
         })?;
         // It was checked when the file was opened, but another program may not keep to the lock.
-        let pairs = out.iter().zip(&out[1..]);
-        let falls = pairs.fold(0u64, |falls, (one, next)| falls + u64::from(one > next));
         match out.last() {
-            Some(&end) if falls == 0 && end <= places.entries => {
+            Some(&end) if rises && end <= places.entries => {
                 out.resize(lines.len() + 1, end);
                 Ok(())
             }
@@ -377,6 +365,33 @@ impl Base {
     }
 }
 
+/// Ends of lines as they lie in a file, appended to a list.
+struct Ends<'a> {
+    bytes: &'a [u8],
+    width: IndexWidth,
+    out: &'a mut Vec<u64>,
+}
+
+impl Kernel for Ends<'_> {
+    /// Whether none is below the one before.
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let Self { bytes, width, out } = self;
+        match width {
+            IndexWidth::I32 => {
+                out.extend(bytes.as_chunks().0.iter().map(|&end| i32::from_le_bytes(end) as u64));
+            }
+            IndexWidth::I64 => {
+                out.extend(bytes.as_chunks().0.iter().map(|&end| i64::from_le_bytes(end) as u64));
+            }
+        }
+        let pairs = out.iter().zip(&out[1..]);
+        pairs.fold(0u64, |falls, (one, next)| falls + u64::from(one > next)) == 0
+    }
+}
+
 /// Shows a range of a device aligned for items of `align` bytes: lent, or copied to `buffer`.
 fn with_aligned(
     device: &dyn Device,
@@ -430,15 +445,16 @@ impl Facts {
 /// How much a reader of lines may hold at once: what a thread that works alone keeps in its cache; several share a larger
 /// window, so that it pays to hand parts of it out.
 pub(super) fn window_bytes(context: &Context) -> u64 {
-    const ALONE_BYTES: u64 = 2 << 20;
+    const ALONE_BYTES: u64 = 512 << 10;
     let most = if context.threads() == 1 { ALONE_BYTES } else { WIDE_BYTES };
     (context.available_bytes() / 8).clamp(64, most)
 }
 
 /// How much a reader of long lines may hold at once, alone or not: many of them, since what is done with each goes over as
-/// many positions.
-pub(super) fn wide_window_bytes(context: &Context) -> u64 {
-    (context.available_bytes() / 8).clamp(64, WIDE_BYTES)
+/// many positions; more where they are lent than where they are copied.
+pub(super) fn wide_window_bytes(context: &Context, is_lent: bool) -> u64 {
+    let most = if is_lent { 4 * WIDE_BYTES } else { WIDE_BYTES };
+    (context.available_bytes() / 8).clamp(64, most)
 }
 
 const WIDE_BYTES: u64 = 8 << 20;

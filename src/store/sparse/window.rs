@@ -13,6 +13,7 @@ use super::runs::{Line, Patches};
 use crate::array::{Bits, DType};
 use crate::error::{Error, Result};
 use crate::store::{Context, Indices, Reservation};
+use crate::sys::DeviceKind;
 
 /// Entries below which a check is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: usize = 1 << 17;
@@ -71,7 +72,12 @@ impl<'e, W: Bits> Reader<'e, W> {
         let entry = engine.base.entry_bytes().max(8 + size_of::<W>()) as u64;
         let average = engine.base.entries() / engine.facts.lines().max(1) as u64;
         let is_long = average > LONG_ENTRIES;
-        let bytes = if is_long { wide_window_bytes(context) } else { window_bytes(context) };
+        let is_lent =
+            engine.base.device().is_some_and(|device| device.kind() == DeviceKind::Mapped);
+        let bytes = match is_long {
+            true => wide_window_bytes(context, is_lent),
+            false => window_bytes(context),
+        };
         Ok(Self {
             engine,
             context: context.clone(),
@@ -157,7 +163,8 @@ impl<'e, W: Bits> Reader<'e, W> {
         let ends = &ends[..=count];
         let patches = overlay.patches(&lines, &(0..length))?;
         self.offsets.clear();
-        self.offsets.extend(ends.iter().map(|end| (end - ends[0]) as usize));
+        let from = ends[0];
+        self.offsets.extend(ends.iter().map(|end| (end - from) as usize));
         let (offsets, merged, engine) = (&self.offsets, &mut self.merged, self.engine);
         let (context, window) = (&self.context, self.entries);
         let mut shown = count;
