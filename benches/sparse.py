@@ -4,7 +4,7 @@
 
 Needs a release build of the program and of the example `operations` (`cargo build --release --examples --bins`), Python 3.9
 with SciPy, some 10 GB of disk, and for `limited` the right to make memory control groups. Both sides work on files that
-are open, or open them where that is the work, and take turns; each answer of ours is compared with SciPy's. Samples are
+are open, or open them where that is the work, and take turns, of several calls where one is short; each answer of ours is compared with SciPy's. Samples are
 kept in results.json, of which `--only none` makes the table again.
 
 "expert" is SciPy as its expert would use it: the three arrays as .npy files, mapped, under a csc_array or csr_array, and blocks of
@@ -120,14 +120,20 @@ class Bench:
     def open(self, layout, threads=None):
         self.ours.ask("open", "a", self.files[f"a.{layout}.npz"], "mapped", MEMORY, threads or os.cpu_count())
 
-    def take_turns(self, name, ours, rivals, rounds=None):
-        """`ours` and each of `rivals` give seconds and a number that must agree."""
+    def take_turns(self, name, ours, rivals, calls=1):
+        """`ours` and each of `rivals` give seconds and a number that must agree. Where a turn is several calls, the median of
+        these is its sample: warm is what was just done, and memory that nobody asked for a while answers late."""
         samples = {"ours": [], **{rival: [] for rival in rivals}}
-        for _ in range(rounds or self.rounds):
-            seconds, right = ours()
+
+        def turn(work):
+            answers = [work() for _ in range(calls)]
+            return statistics.median(seconds for seconds, _ in answers), answers[-1][1]
+
+        for _ in range(self.rounds):
+            seconds, right = turn(ours)
             samples["ours"].append(seconds)
             for rival, work in rivals.items():
-                seconds, check = work()
+                seconds, check = turn(work)
                 samples[rival].append(seconds)
                 if check is not None and not np.isclose(check, right, rtol=1e-4):
                     raise RuntimeError(f"{name}: {rival} has {check} where ours has {right}")
@@ -182,7 +188,7 @@ class Bench:
             seconds, column = timed(lambda: matrix[:, [place[0]]].toarray())
             return seconds, total(column)
 
-        self.take_turns(f"column-{layout}", ours, {"scipy": rival}, 5 * self.rounds)
+        self.take_turns(f"column-{layout}", ours, {"scipy": rival}, calls=5)
 
     def column_csc(self):
         self.columns_one_by_one("csc")
@@ -195,7 +201,7 @@ class Bench:
     def every_column_csc(self):
         self.open("csc")
         expert = mapped(self.folder, "csc")
-        self.take_turns("every-column-csc", lambda: self.ours.ask("columns", "a"), {"expert": lambda: blocks(expert)})
+        self.take_turns("every-column-csc", lambda: self.ours.ask("columns", "a"), {"expert": lambda: blocks(expert)}, calls=3)
 
     def every_column_csr(self):
         self.open("csr")
@@ -214,7 +220,7 @@ class Bench:
             return seconds + more, check
 
         ours = lambda: self.ours.ask("columns", "a")
-        self.take_turns("every-column-csr", ours, {"loop": loop, "tocsc": turned})
+        self.take_turns("every-column-csr", ours, {"loop": loop, "tocsc": turned}, calls=3)
 
     # -- rows
 
@@ -227,7 +233,7 @@ class Bench:
             seconds, rows = timed(lambda: matrix[picked].toarray())
             return seconds, total(rows)
 
-        self.take_turns(f"rows-{layout}", lambda: self.ours.ask("rows", "a", SEED), {"scipy": rival})
+        self.take_turns(f"rows-{layout}", lambda: self.ours.ask("rows", "a", SEED), {"scipy": rival}, calls=5)
 
     def rows_csr(self):
         self.rows("csr")
@@ -249,7 +255,7 @@ class Bench:
                         return seconds, total(product)
 
                     name = f"{word}-{layout}-{threads}"
-                    self.take_turns(name, lambda word=word: self.ours.ask(word, "a"), {"scipy": rival})
+                    self.take_turns(name, lambda word=word: self.ours.ask(word, "a"), {"scipy": rival}, calls=5)
         probed = subprocess.run([PROGRAM, "probe", self.folder, "--json"], check=True, capture_output=True, text=True)
         self.found["probe"] = json.loads(probed.stdout)
 
@@ -264,7 +270,7 @@ class Bench:
                 seconds, turned = timed(matrix.tocsr)
                 return seconds, total(turned[[ROWS // 2]].toarray())
 
-            self.take_turns(f"turn-{threads}", lambda: self.ours.ask("turn", "a"), {"scipy": rival})
+            self.take_turns(f"turn-{threads}", lambda: self.ours.ask("turn", "a"), {"scipy": rival}, calls=3)
 
     def fill(self):
         source = self.matrix("csc")

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::array::{Arithmetic, Axis, Digest, Element, Selection};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::prefer_huge_pages;
 
 /// A matrix kept somewhere, of one element type.
 ///
@@ -425,6 +426,7 @@ impl<T: Element> ZerosIn for Array2<T> {
             Error::new(ErrorKind::Budget, "allocate", "not enough memory for the selected cells")
                 .caused_by(source)
         })?;
+        prefer_huge_pages(&mut values);
         values.resize(len, T::default());
         Self::from_shape_vec(dim, values).map_err(shape_error)
     }

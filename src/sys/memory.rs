@@ -56,6 +56,7 @@ impl Bytes {
             let cut = self.len;
             self.as_mut_slice()[len..cut].fill(0);
         }
+        super::prefer_huge_pages(&mut self.words);
         self.words.resize(words, 0);
         self.len = len;
         Ok(())

@@ -286,6 +286,11 @@ impl Base {
         self.file.as_ref().and_then(File::long_lines)
     }
 
+    /// Whether entries are lent, and not copied.
+    pub(super) fn is_lent(&self) -> bool {
+        self.device().is_some_and(|device| device.kind() != DeviceKind::Positioned)
+    }
+
     /// Asks for runs of entries ahead of use.
     pub(super) fn prefetch(&self, runs: &[Range<u64>]) {
         let Some((file, places)) =

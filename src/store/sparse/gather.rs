@@ -10,9 +10,16 @@ use super::window::{Block, Reader};
 use crate::array::{Bits, DType, Picks};
 use crate::error::Result;
 use crate::store::Context;
+use crate::sys::bring_near;
 
 /// Runs of lines that are asked for ahead at a time.
 const AHEAD: usize = 1024;
+
+/// Runs of lines between one that is read and one whose entries are brought near.
+const NEAR: usize = 8;
+
+/// Entries of short lines for which no other thread is woken where nothing is to be read first.
+const FEW_ENTRIES: u64 = 1 << 16;
 
 /// Positions of a line that may have a bit each: 1 MiB of them.
 const MASKED_LENGTH: usize = 8 << 20;
@@ -43,6 +50,17 @@ struct Lent<'a, P, I, W> {
     ends: &'a [P],
     indices: &'a [I],
     data: &'a [W],
+}
+
+impl<P: Int, I: Int, W> Lent<'_, P, I, W> {
+    /// Has what lines begin with brought near.
+    fn bring_near(&self, lines: &Range<usize>) {
+        if let (Some(begin), Some(end)) = (self.ends.get(lines.start), self.ends.get(lines.end)) {
+            let entries = begin.position()..end.position();
+            self.indices.get(entries.clone()).map(bring_near);
+            self.data.get(entries).map(bring_near);
+        }
+    }
 }
 
 /// Neighbouring lines, and which pick the first of them is.
@@ -178,7 +196,11 @@ impl<W: Bits> Engine<W> {
         let most = SHORT_ENTRIES.min(window_bytes(context) / 32 / context.threads() as u64);
         let entry = self.base.entry_bytes() as u64;
         let _memory = context.reserve((most * entry + 64) * context.threads() as u64)?;
-        let step = runs.len().div_ceil(2 * context.threads());
+        let lines: usize = runs.iter().map(|(_, run)| run.len()).sum();
+        let average = self.base.entries() / self.facts.lines() as u64;
+        let is_alone = context.threads() == 1
+            || (lines as u64 * average <= FEW_ENTRIES && self.base.is_lent());
+        let step = if is_alone { runs.len() } else { runs.len().div_ceil(2 * context.threads()) };
         let stride = out.line_stride;
         let mut parts = Vec::new();
         let (mut cells, mut begin) = (&mut *out.cells, 0);
@@ -193,7 +215,7 @@ impl<W: Bits> Engine<W> {
         let work = |(runs, cells, left): &mut (&[PickedRun], &mut [W], Result<Vec<PickedRun>>)| {
             *left = self.read_short_part(runs, wanted, cells, (stride, out.position_stride), most);
         };
-        if context.threads() == 1 {
+        if is_alone {
             parts.iter_mut().for_each(work);
         } else {
             context.for_each(parts.iter_mut().collect(), |_, part| work(part));
@@ -270,7 +292,10 @@ impl<W: Bits> Engine<W> {
     ) -> Result<Vec<PickedRun>> {
         let mut left = Vec::new();
         let length = self.facts.length();
-        for (pick, run) in runs {
+        for (at, (pick, run)) in runs.iter().enumerate() {
+            if let Some((_, run)) = runs.get(at + NEAR) {
+                lent.bring_near(run);
+            }
             let first = pick - runs[0].0;
             let Some(ends) = lent.ends.get(run.start..=run.end) else {
                 // Lines behind the file's last one.

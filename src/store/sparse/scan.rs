@@ -14,13 +14,16 @@ use super::ints::{Int, is_below, with_indices};
 use crate::array::{Bits, DType};
 use crate::error::Result;
 use crate::store::{Context, Indices};
-use crate::sys::{Kernel, in_widest_vectors};
+use crate::sys::{Kernel, bring_near, in_widest_vectors};
 
 /// Neighbouring positions at which a line by line search is as good.
 pub(super) const MOST_POSITIONS: usize = 16;
 
 /// Indices that are compared before it is asked whether any was meant.
 const GROUP: usize = 128;
+
+/// Indices between those that are compared and those that are brought near.
+const AHEAD: usize = 1024;
 
 /// Entries below which a search is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: u64 = 1 << 17;
@@ -251,6 +254,8 @@ fn search_run<I: Int>(
     let is_meant = |index: I| (index >= low) & (index <= last) & can_be;
     let mut outside = 0u32;
     for (group, own) in (0..).step_by(GROUP).zip(indices.chunks(GROUP)) {
+        let ahead = (group as usize + AHEAD).min(indices.len());
+        bring_near(&indices[ahead..indices.len().min(ahead + GROUP)]);
         // Counted without a branch, in numbers as wide as most indices: the compiler makes vectors of it.
         let (mut meant, mut out) = (0u32, 0u32);
         for &index in own {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::ints::{Int, Ints};
+use super::ints::{Int, Ints, with_indices};
 use super::stage::Part;
 use crate::array::Bits;
 use crate::store::{Context, Indices};
@@ -57,11 +57,15 @@ impl<W: Bits> Turned<W> {
             let start = lines.start + strip * height;
             start..lines.end.min(start + height)
         };
+        let context = if bytes < PARALLEL_BYTES { None } else { Some(context) };
+        let bounds = Bounds::new(&lines, height, parts, context);
         self.offsets.clear();
         self.offsets.resize(lines.len() + 1, 0);
         let counts: Vec<_> = self.offsets[1..].chunks_mut(height).collect();
-        let context = if bytes < PARALLEL_BYTES { None } else { Some(context) };
-        each(context, counts, |strip, counts| count(&lines, &strip_lines(strip), parts, counts));
+        each(context, counts, |strip, counts| {
+            let strip = Strip { lines: strip_lines(strip), at: strip, bounds: &bounds };
+            count(&lines, &strip, parts, counts);
+        });
         let mut end = 0;
         for offset in &mut self.offsets {
             end += *offset;
@@ -81,13 +85,15 @@ impl<W: Bits> Turned<W> {
             Ints::I32(indices) => {
                 let strips = values.into_iter().zip(cut(indices, &strip_entries)).collect();
                 each(context, strips, |strip, (values, indices)| {
-                    fill(&lines, &strip_lines(strip), parts, offsets, values, indices);
+                    let strip = Strip { lines: strip_lines(strip), at: strip, bounds: &bounds };
+                    fill(&lines, &strip, parts, offsets, (values, indices));
                 });
             }
             Ints::I64(indices) => {
                 let strips = values.into_iter().zip(cut(indices, &strip_entries)).collect();
                 each(context, strips, |strip, (values, indices)| {
-                    fill(&lines, &strip_lines(strip), parts, offsets, values, indices);
+                    let strip = Strip { lines: strip_lines(strip), at: strip, bounds: &bounds };
+                    fill(&lines, &strip, parts, offsets, (values, indices));
                 });
             }
         }
@@ -126,36 +132,88 @@ fn cut<'a, I>(mut all: &'a mut [I], lengths: &[usize]) -> Vec<&'a mut [I]> {
     lengths.iter().map(piece).collect()
 }
 
-/// Which of these entries, all of which are in `lines`, are in `strip`.
-fn within(indices: Indices<'_>, lines: &Range<usize>, strip: &Range<usize>) -> Range<usize> {
-    // Where there is one strip, nothing is looked for.
-    if strip == lines {
-        0..indices.len()
-    } else {
-        indices.below(strip.start)..indices.below(strip.end)
+/// Where each part's entries of each strip begin: looked for once.
+struct Bounds {
+    strips: usize,
+    /// For each part one for each strip but the first.
+    bounds: Vec<usize>,
+}
+
+impl Bounds {
+    fn new<W: Bits>(
+        lines: &Range<usize>,
+        height: usize,
+        parts: &[(usize, Part<'_, W>)],
+        context: Option<&Context>,
+    ) -> Self {
+        let strips = lines.len().div_ceil(height).max(1);
+        let inner = strips - 1;
+        let mut bounds = vec![0; parts.len() * inner];
+        if inner > 0 {
+            const PARTS: usize = 64;
+            let jobs = bounds.chunks_mut(PARTS * inner).zip(parts.chunks(PARTS)).collect();
+            each(context, jobs, |_, (bounds, parts): (&mut [usize], &[(usize, Part<'_, W>)])| {
+                for (bounds, (_, part)) in bounds.chunks_mut(inner).zip(parts) {
+                    if let Part::Entries(indices, _) = part {
+                        let mut begin = 0;
+                        for (strip, bound) in (1..).zip(bounds) {
+                            let rest = indices.part(begin..indices.len());
+                            begin += rest.below_from_front(lines.start + strip * height);
+                            *bound = begin;
+                        }
+                    }
+                }
+            });
+        }
+        Self { strips, bounds }
+    }
+
+    /// Which entries of a part, which are so many, are in a strip.
+    fn within(&self, part: usize, strip: usize, entries: usize) -> Range<usize> {
+        let bounds = &self.bounds[part * (self.strips - 1)..];
+        let start = if strip == 0 { 0 } else { bounds[strip - 1] };
+        start..if strip + 1 == self.strips { entries } else { bounds[strip] }
+    }
+}
+
+/// Some of the lines, which are turned by one thread.
+struct Strip<'b> {
+    lines: Range<usize>,
+    /// Which strip it is.
+    at: usize,
+    bounds: &'b Bounds,
+}
+
+impl Strip<'_> {
+    /// Which entries of the `part`-th part are in it.
+    fn within(&self, part: usize, indices: Indices<'_>) -> Range<usize> {
+        self.bounds.within(part, self.at, indices.len())
     }
 }
 
 /// Counts the entries of each line of a strip.
 fn count<W: Bits>(
     lines: &Range<usize>,
-    strip: &Range<usize>,
+    strip: &Strip<'_>,
     parts: &[(usize, Part<'_, W>)],
     counts: &mut [usize],
 ) {
     let zero = W::default();
-    for (_, part) in parts {
+    for (k, (_, part)) in parts.iter().enumerate() {
         match part {
             Part::Dense(values) => {
-                let own = &values[strip.start - lines.start..strip.end - lines.start];
+                let own = strip.lines.start - lines.start..strip.lines.end - lines.start;
+                let own = &values[own];
                 for (count, value) in counts.iter_mut().zip(own) {
                     *count += usize::from(*value != zero);
                 }
             }
             Part::Entries(indices, _) => {
-                for k in within(*indices, lines, strip) {
-                    counts[indices.at(k) - strip.start] += 1;
-                }
+                with_indices!(indices.part(strip.within(k, *indices)), own => {
+                    for at in own {
+                        counts[at.position() - strip.lines.start] += 1;
+                    }
+                });
             }
         }
     }
@@ -164,20 +222,19 @@ fn count<W: Bits>(
 /// Fills a strip, of which these are the entries.
 fn fill<W: Bits, I: Int>(
     lines: &Range<usize>,
-    strip: &Range<usize>,
+    strip: &Strip<'_>,
     parts: &[(usize, Part<'_, W>)],
     offsets: &[usize],
-    values: &mut [W],
-    indices: &mut [I],
+    (values, indices): (&mut [W], &mut [I]),
 ) {
-    let own = strip.start - lines.start..strip.end - lines.start;
+    let own = strip.lines.start - lines.start..strip.lines.end - lines.start;
     let zero = W::default();
     let begin = offsets[own.start];
     if values.len() == own.len() * parts.len() {
-        return fill_full(own, parts, values, indices, (lines, strip));
+        return fill_full(own, parts, values, indices, strip);
     }
     let mut next: Vec<usize> = offsets[own.clone()].iter().map(|offset| offset - begin).collect();
-    for &(position, part) in parts {
+    for (part_at, &(position, part)) in parts.iter().enumerate() {
         match part {
             Part::Dense(column) => {
                 for (next, &value) in next.iter_mut().zip(&column[own.clone()]) {
@@ -189,12 +246,15 @@ fn fill<W: Bits, I: Int>(
                 }
             }
             Part::Entries(at, column) => {
-                for k in within(at, lines, strip) {
-                    let next = &mut next[at.at(k) - strip.start];
-                    values[*next] = column[k];
-                    indices[*next] = I::of(position);
-                    *next += 1;
-                }
+                let own = strip.within(part_at, at);
+                with_indices!(at.part(own.clone()), list => {
+                    for (at, &value) in list.iter().zip(&column[own]) {
+                        let next = &mut next[at.position() - strip.lines.start];
+                        values[*next] = value;
+                        indices[*next] = I::of(position);
+                        *next += 1;
+                    }
+                });
             }
         }
     }
@@ -206,7 +266,7 @@ fn fill_full<W: Bits, I: Int>(
     parts: &[(usize, Part<'_, W>)],
     values: &mut [W],
     indices: &mut [I],
-    (lines, strip): (&Range<usize>, &Range<usize>),
+    strip: &Strip<'_>,
 ) {
     if parts.is_empty() {
         return;
@@ -218,7 +278,7 @@ fn fill_full<W: Bits, I: Int>(
     for (k, (_, part)) in parts.iter().enumerate() {
         let column = match part {
             Part::Dense(column) => &column[own.clone()],
-            Part::Entries(at, column) => &column[within(*at, lines, strip)],
+            Part::Entries(at, column) => &column[strip.within(k, *at)],
         };
         for (line, &value) in values.chunks_exact_mut(parts.len()).zip(column) {
             line[k] = value;

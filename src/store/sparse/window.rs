@@ -13,7 +13,6 @@ use super::runs::{Line, Patches};
 use crate::array::{Bits, DType};
 use crate::error::{Error, Result};
 use crate::store::{Context, Indices, Reservation};
-use crate::sys::DeviceKind;
 
 /// Entries below which a check is not worth another thread's wake-up.
 const PARALLEL_ENTRIES: usize = 1 << 17;
@@ -66,16 +65,14 @@ struct Merged<W> {
 }
 
 impl<'e, W: Bits> Reader<'e, W> {
-    /// Takes its share of the budget: three eighths of what is left, 24 MiB at most.
+    /// Takes its share of the budget: three eighths of what is left.
     pub(super) fn new(engine: &'e Engine<W>, context: &Context) -> Result<Self> {
         engine.base.ready(context)?;
         let entry = engine.base.entry_bytes().max(8 + size_of::<W>()) as u64;
         let average = engine.base.entries() / engine.facts.lines().max(1) as u64;
         let is_long = average > LONG_ENTRIES;
-        let is_lent =
-            engine.base.device().is_some_and(|device| device.kind() == DeviceKind::Mapped);
         let bytes = match is_long {
-            true => wide_window_bytes(context, is_lent),
+            true => wide_window_bytes(context, engine.base.is_lent()),
             false => window_bytes(context),
         };
         Ok(Self {
