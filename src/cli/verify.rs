@@ -46,6 +46,12 @@ fn differences<T: AnyElement>(
     };
     let (row, col) = found.first;
     let (a, b) = (text::value(&found.values.0), text::value(&found.values.1));
+    // Bits are compared, and what is written may not show all of them: which NaN it is.
+    let (a, b) = if a == b {
+        (with_bits(&found.values.0, a), with_bits(&found.values.1, b))
+    } else {
+        (a, b)
+    };
     let line = format!(
         "differ: first at row {row}, column {col}: {a} against {b}; {} cells in all",
         found.cells
@@ -54,6 +60,13 @@ fn differences<T: AnyElement>(
         "equal": false, "cells": found.cells, "row": row, "column": col, "one": a, "other": b,
     });
     Ok((document, line))
+}
+
+/// A value as text, and the bytes that it is, the highest first.
+fn with_bits<T: AnyElement>(value: &T, text: String) -> String {
+    let bytes: String =
+        bytemuck::bytes_of(value).iter().rev().map(|byte| format!("{byte:02x}")).collect();
+    format!("{text} (0x{bytes})")
 }
 
 fn answer(args: &VerifyArgs, document: serde_json::Value, line: &str) -> anyhow::Result<Outcome> {

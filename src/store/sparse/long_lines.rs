@@ -58,7 +58,12 @@ impl<W: Bits> Engine<W> {
     ///
     /// # Errors
     /// Where a position is out of range, and as the sorter.
-    pub(super) fn sorted_line(&self, entries: &Range<u64>, context: &Context) -> Result<Base> {
+    pub(super) fn sorted_line(
+        &self,
+        line: usize,
+        entries: &Range<u64>,
+        context: &Context,
+    ) -> Result<Base> {
         let Facts { compression, dtype, .. } = self.facts;
         let length = self.facts.length();
         let facts = Facts { compression, dtype, shape: compression.join(1, length) };
@@ -77,7 +82,7 @@ impl<W: Bits> Engine<W> {
             let until = entries.end.min(entry + step);
             self.base.with_entries(entry..until, &mut buffers, &mut |indices, bytes| {
                 if !in_range(indices, length) {
-                    return Err(self.out_of_range());
+                    return Err(self.out_of_range(line));
                 }
                 let values = values(bytes);
                 self.check_values(values)?;

@@ -11,6 +11,9 @@ use crate::store::{Access, Context, Layout, Plan, Step, StepKind, TileOrder};
 /// How many times fewer bytes another compression is to move to be worth telling of.
 const WORTH_TELLING: u64 = 2;
 
+/// What a map brings in at least.
+const PAGE_BYTES: u64 = 4 << 10;
+
 impl<W: Bits> Engine<W> {
     /// How `access` is done.
     pub(super) fn plan(&self, access: &Access, context: &Context) -> Result<Plan> {
@@ -125,7 +128,14 @@ impl<W: Bits> Engine<W> {
             let runs = if lines.as_run().is_some() { 1 } else { lines.len() as u64 };
             return step(StepKind::SliceLines, runs, bytes, 0);
         }
-        step(StepKind::ScanEntries, 1, bytes, 0)
+        if !self.base.is_lent() {
+            return step(StepKind::ScanEntries, 1, bytes, 0);
+        }
+        // Values are met where something is found: a page of them at most, and no more than all.
+        let found = self.stored() / self.facts.length().max(1) as u64 * positions.len() as u64;
+        let all_values = self.stored() * size_of::<W>() as u64;
+        let values = (found * PAGE_BYTES).min(all_values);
+        step(StepKind::ScanEntries, 1, bytes - all_values + values, 0)
     }
 
     fn merge_step(&self, added: u64) -> Step {

@@ -148,7 +148,10 @@ impl<'s, 'c, W: Bits> Searching<'s, 'c, W> {
             in_widest_vectors(Search { indices: list, wanted, length, places: &mut places })
         });
         if !in_range {
-            return Err(self.engine.out_of_range());
+            let is_misfit = |at: &usize| indices.at(*at) >= length;
+            let misfit = (0..indices.len()).find(is_misfit).unwrap_or(0);
+            self.reach_line(start + misfit as u64, (these, ends));
+            return Err(self.engine.out_of_range(self.line));
         }
         if !places.is_empty() {
             let out = self.out;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::base::{Base, Buffers, values, wide_window_bytes, window_bytes};
-use super::ints::{Ints, Order, order, with_indices};
+use super::ints::{Ints, Order, in_range, order, with_indices};
 use super::runs::{Line, Patches};
-use crate::array::{Bits, DType};
+use crate::array::{Bits, Compression, DType};
 use crate::error::{Error, Result};
 use crate::store::{Context, Indices, Reservation};
 
@@ -241,7 +241,7 @@ impl<'e, W: Bits> Reader<'e, W> {
         if let Some(sorted) = base.long_lines().and_then(|known| known.sorted(line)) {
             return Ok(sorted);
         }
-        let sorted = Arc::new(self.engine.sorted_line(entries, &self.context)?);
+        let sorted = Arc::new(self.engine.sorted_line(line, entries, &self.context)?);
         if let Some(mut known) = base.long_lines() {
             known.keep_sorted(line, Arc::clone(&sorted));
         }
@@ -268,7 +268,7 @@ impl<'e, W: Bits> Reader<'e, W> {
                 base.with_indices(until..until + 1, &mut self.buffers, &mut |indices| {
                     part.end = indices.at(0);
                     let rises = part.end > position && part.end < length;
-                    if rises { Ok(()) } else { Err(engine.out_of_range()) }
+                    if rises { Ok(()) } else { Err(engine.out_of_range(line)) }
                 })?;
             }
             while overlay.count(&lines, &part)? > half && part.len() > 1 {
@@ -279,7 +279,7 @@ impl<'e, W: Bits> Reader<'e, W> {
             let mut used = 0;
             base.with_entries(entry..until, &mut self.buffers, &mut |indices, bytes| {
                 if !indices.rises_below(length) || indices.below(part.start) > 0 {
-                    return Err(engine.out_of_range());
+                    return Err(engine.out_of_range(line));
                 }
                 used = indices.below(part.end);
                 let offsets = [0, used];
@@ -298,7 +298,7 @@ impl<'e, W: Bits> Reader<'e, W> {
             position = part.end;
         }
         if entry < entries.end {
-            return Err(self.engine.out_of_range());
+            return Err(self.engine.out_of_range(line));
         }
         Ok(())
     }
@@ -366,8 +366,24 @@ fn sort<W: Bits>(line: &mut Line<W>, spare: &mut Line<W>, sum: fn(W, W) -> W) {
 }
 
 impl<W: Bits> Engine<W> {
-    pub(super) fn out_of_range(&self) -> Error {
-        self.base.malformed(format!("an index is not within 0..{}", self.facts.length()))
+    /// The error for an index of a line that is out of range, or that is not where what is around it says.
+    pub(super) fn out_of_range(&self, line: usize) -> Error {
+        let axis = match self.facts.compression {
+            Compression::Csr => "row",
+            Compression::Csc => "column",
+        };
+        let length = self.facts.length();
+        self.base.malformed(format!("an index of {axis} {line} is not within 0..{length}"))
+    }
+
+    /// The first line of a block that has an index out of range.
+    fn misfit(&self, block: &Block<'_, W>) -> usize {
+        let has_misfit = |ends: &[usize]| {
+            let own = block.indices.part(ends[0]..ends[1]);
+            !in_range(own, self.facts.length())
+        };
+        let line = block.offsets.windows(2).position(has_misfit).unwrap_or(0);
+        block.lines.start + line
     }
 
     /// Checks the entries of whole lines: whether all positions rise.
@@ -393,7 +409,7 @@ impl<W: Bits> Engine<W> {
             let all = |is: fn(&Order) -> bool| found.iter().all(is);
             Order { in_range: all(|part| part.in_range), rises: all(|part| part.rises) }
         };
-        if found.in_range { Ok(found.rises) } else { Err(self.out_of_range()) }
+        if found.in_range { Ok(found.rises) } else { Err(self.out_of_range(self.misfit(block))) }
     }
 
     /// Checks that values are of their type.
