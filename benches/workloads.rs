@@ -88,7 +88,8 @@ impl Data {
         let mut requests = format!("{}\n", self.trial(workload, backend, path));
         requests.extend((1..=samples).map(|go| format!("{{\"go\":{go}}}\n")));
         let mut replies = Vec::new();
-        serve(&mut requests.as_bytes(), &mut replies).expect("the worker does what it is asked");
+        serve(&mut requests.as_bytes(), &mut replies, None)
+            .expect("the worker does what it is asked");
         let replies = serde_json::Deserializer::from_slice(&replies).into_iter::<Value>();
         let mut replies = replies.map(|reply| reply.expect("replies are JSON"));
         let ready = replies.next().expect("a reply to each request");

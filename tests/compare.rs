@@ -19,7 +19,7 @@ fn folder() -> TempDir {
 
 fn compare(folder: &Path, arguments: &str) -> assert_cmd::Command {
     let mut command = assert_cmd::Command::cargo_bin("arraystore").unwrap();
-    command.current_dir(folder).arg("compare").args(arguments.split_whitespace());
+    command.current_dir(folder).args(["compare", "--no-probe"]).args(arguments.split_whitespace());
     command.timeout(Duration::from_secs(300));
     command
 }
@@ -87,6 +87,47 @@ fn every_sample_is_verified_in_a_regime_that_is_proved_and_nothing_else_stays() 
     assert_eq!(kinds.len(), trials.len(), "every trial once");
 }
 
+/// What a figure is held against is measured in the same run.
+#[test]
+fn limits_are_measured_before_and_after_and_every_trial_has_its_bound() {
+    let folder = folder();
+    let mut command = assert_cmd::Command::cargo_bin("arraystore").unwrap();
+    command.current_dir(folder.path()).timeout(Duration::from_secs(300));
+    command.args(["compare", "--shape", "3000x20", "--density", "0.5", "--samples", "1"]);
+    command.assert().success();
+    let Line::Run(run) = &lines(folder.path())[0] else { panic!("the run comes first") };
+    for limits in [run.limits.unwrap(), run.limits_after.unwrap()] {
+        assert!(limits.cold_read_bytes_per_second > Some(0.0));
+    }
+    for trial in trials(folder.path()) {
+        let name = format!("{} {} {}", trial.backend, trial.workload, trial.regime);
+        let formula = trial.limit_formula.unwrap();
+        assert!(trial.limit_seconds.unwrap() > 0.0 && formula.contains(" ÷ "), "{name}: {formula}");
+    }
+    let report = folder.path().join("arraystore-report/report.md");
+    let report = fs::read_to_string(report).unwrap();
+    assert!(report.contains("| of limit |") && report.contains(", afterwards "), "{report}");
+}
+
+/// A harness that lets a lie pass cannot be believed.
+#[test]
+fn every_negative_control_is_found_out() {
+    let folder = folder();
+    let output = compare(folder.path(), "--self-test --json").assert().success();
+    let findings: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let findings = findings.as_array().unwrap();
+    let lies: Vec<_> = findings.iter().filter_map(|finding| finding["lie"].as_str()).collect();
+    assert_eq!(lies, ["wrong-bit", "unsynced", "reading-map", "held-file", "unbound", "early"]);
+    for finding in findings {
+        // Where no control groups may be made, that one control shows nothing.
+        let is_shown = finding["verdict"] == "right"
+            || (finding["verdict"] == "not shown"
+                && finding["control"].as_str().unwrap().contains("limited"));
+        assert!(is_shown, "{finding}");
+    }
+    assert_eq!(names(folder.path()), [] as [String; 0]);
+}
+
 /// Data beyond the budget and the 16 MiB that a trial may have beside it: what holds it all is found.
 #[test]
 #[cfg(target_os = "linux")]
@@ -118,7 +159,16 @@ fn a_memory_limit_binds_or_is_said_to_be_unavailable() {
     let folder = folder();
     let child = Command::new(assert_cmd::cargo::cargo_bin("arraystore"))
         .current_dir(folder.path())
-        .args(["compare", "--shape", "400000x100", "--density", "1", "--backends", "memmap,seek"])
+        .args([
+            "compare",
+            "--no-probe",
+            "--shape",
+            "400000x100",
+            "--density",
+            "1",
+            "--backends",
+            "memmap,seek",
+        ])
         .args(["--workloads", "fill-columns,scan", "--regimes", "limited:98304KiB"])
         .args(["--samples", "1"])
         .stdout(Stdio::null())
@@ -327,7 +377,16 @@ fn ctrl_c_keeps_what_is_done_and_removes_the_data() {
     let folder = folder();
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("arraystore"))
         .current_dir(folder.path())
-        .args(["compare", "--shape", "20000x20", "--backends", "memmap,seek", "--samples", "50"])
+        .args([
+            "compare",
+            "--no-probe",
+            "--shape",
+            "20000x20",
+            "--backends",
+            "memmap,seek",
+            "--samples",
+            "50",
+        ])
         .args(["--workloads", "extract-column,scan", "--regimes", "warm"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

@@ -7,6 +7,7 @@ use std::path::{MAIN_SEPARATOR, Path};
 use std::str::FromStr;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
 
 use super::args::{Common, CompareArgs};
 use super::output::{refuse_existing, write_file};
@@ -14,7 +15,9 @@ use super::{Outcome, interrupt, progress, report, usage};
 use crate::array::{DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::raw::RawLayout;
-use crate::harness::{self, Backend, Config, Data, Ending, Observer, Peer, RESULTS, Regime};
+use crate::harness::{
+    self, Backend, Config, Data, Ending, Finding, Lie, Observer, Peer, RESULTS, Regime, Verdict,
+};
 use crate::record::{Line, Status};
 use crate::report::Report;
 use crate::store::{FileKind, OpenOptions};
@@ -31,6 +34,11 @@ const QUICK_DENSITIES: [f64; 2] = [1.0, 0.05];
 
 pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome> {
     let config = config(args, common)?;
+    if args.self_test {
+        // Nothing is kept, so nothing is put where results go.
+        let data_dir = args.data_dir.clone().unwrap_or_else(|| ".".into());
+        return self_test(&Config { data_dir, ..config }, args.json, common);
+    }
     let rendered = args.out.join("report.md");
     if config.existing == Existing::Refuse {
         refuse_existing(&rendered)?;
@@ -71,13 +79,42 @@ pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome
     Ok(Outcome::No)
 }
 
+/// Lets trials lie, and says whether every lie was found out.
+fn self_test(config: &Config, is_json: bool, common: &Common) -> anyhow::Result<Outcome> {
+    let mut bar = Bar::new(common)?;
+    let findings = harness::self_test(config, &interrupt::cancel()?, &mut bar)?;
+    drop(bar);
+    let mut out = io::stdout().lock();
+    if is_json {
+        let finding = |finding: &Finding| {
+            json!({
+                "lie": finding.lie.map(Lie::id), "control": finding.what, "verdict": finding.verdict.to_string(),
+                "said": finding.said,
+            })
+        };
+        let document = json!(findings.iter().map(finding).collect::<Vec<_>>());
+        writeln!(out, "{document:#}")?;
+    } else {
+        for Finding { what, verdict, said, .. } in &findings {
+            writeln!(out, "{verdict:<9}  {what}\n           {said}")?;
+        }
+    }
+    let is_wrong = findings.iter().any(|finding| finding.verdict == Verdict::Wrong);
+    Ok(if is_wrong { Outcome::No } else { Outcome::Done })
+}
+
 /// What the arguments ask for.
 fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
     let context = common.context();
     let program = env::current_exe().map_err(|error| Error::io("find this program", error))?;
     let peers: Vec<_> = args.peers.iter().map(|path| Peer::read(path)).collect::<Result<_>>()?;
+    let data = data(args, common)?;
+    let regimes = match args.regimes.is_empty() {
+        true => usual_regimes(&data, args.quick),
+        false => regimes(&args.regimes)?,
+    };
     Ok(Config {
-        data: data(args, common)?,
+        data,
         order: args.order,
         backends: chosen(&args.backends, &Backend::ALL)?,
         peers,
@@ -85,11 +122,12 @@ fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
             true => Workload::USUAL.to_vec(),
             false => chosen(&args.workloads, &Workload::ALL)?,
         },
-        regimes: regimes(&args.regimes)?,
+        regimes,
         samples: args.samples.unwrap_or(if args.quick { 1 } else { 3 }),
         seed: args.seed,
         budget: context.budget(),
         threads: context.threads(),
+        is_probed: !args.no_probe && !args.quick,
         silence: None,
         trial_command: vec![program.into_os_string(), "trial".into()],
         out: args.out.clone(),
@@ -109,13 +147,28 @@ where
     Ok(all.iter().copied().filter(takes_part).collect())
 }
 
-/// The regimes in `names`, each once, limits from small to large; the usual ones where none is given.
+/// The regimes in `names`, each once, limits from small to large.
 fn regimes(names: &[String]) -> Result<Vec<Regime>> {
     let mut named: Vec<Regime> =
         names.iter().map(|name| name.trim().parse()).collect::<Result<_>>()?;
     named.sort_unstable();
     named.dedup();
-    Ok(if named.is_empty() { Regime::USUAL.to_vec() } else { named })
+    Ok(named)
+}
+
+/// Warm, cold, and within two fifths of the array where a trial can live in these.
+fn usual_regimes(data: &Data, is_quick: bool) -> Vec<Regime> {
+    let array_bytes = match data {
+        Data::Generated { shape, dtype, .. } => {
+            shape.dense_bytes(dtype.item_size()).map_or(u64::MAX, |bytes| bytes as u64)
+        }
+        // What is missing is refused later, by name.
+        Data::Input { path, .. } => path.metadata().map_or(0, |metadata| metadata.len()),
+    };
+    let bytes = (array_bytes / 5 * 2) >> 20 << 20;
+    let limited =
+        (!is_quick && bytes >= Regime::LEAST_LIMIT_BYTES).then_some(Regime::Limited { bytes });
+    Regime::USUAL.into_iter().chain(limited).collect()
 }
 
 fn data(args: &CompareArgs, common: &Common) -> Result<Data> {
@@ -252,7 +305,19 @@ mod tests {
         assert_eq!(found("cold,warm,cold"), "warm,cold");
         let limited = "limited:1GiB,limited:163840KiB,cold,limited:160MiB";
         assert_eq!(found(limited), "cold,limited:160MiB,limited:1GiB");
-        assert_eq!(regimes(&[]).unwrap(), Regime::USUAL);
         assert!(regimes(&["hot".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn without_a_word_large_arrays_are_limited_too() {
+        let found = |rows, is_quick| {
+            let shape = Shape::new(rows, 100);
+            let data = Data::Generated { shape, dtype: DType::F32, densities: vec![1.0] };
+            let found = usual_regimes(&data, is_quick);
+            found.iter().map(Regime::to_string).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(found(1_000_000, false), "warm,cold,limited:152MiB");
+        assert_eq!(found(1_000_000, true), "warm,cold");
+        assert_eq!(found(600_000, false), "warm,cold");
     }
 }

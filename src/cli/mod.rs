@@ -112,7 +112,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Compare(args) => compare::run(&args, &common),
         Command::Report(args) => report::run(&args, &common),
         Command::Completions(args) => completions::run(&args),
-        Command::Trial => trial::run(),
+        Command::Trial(args) => trial::run(&args),
     }
 }
 

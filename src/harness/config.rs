@@ -199,6 +199,8 @@ pub struct Config {
     pub budget: Budget,
     /// The threads of a trial.
     pub threads: usize,
+    /// Whether the machine's limits are measured before the first trial and behind the last.
+    pub is_probed: bool,
     /// How long a trial may be silent; by default a minute and what a slow disk needs for the data.
     pub silence: Option<Duration>,
     /// The command that speaks the trial protocol for this crate's backends.

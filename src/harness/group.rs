@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::config::{Config, Contender};
 use super::entrant::{Entrant, Start};
+use super::floor::{Floor, Task};
 use super::folder::DataFolder;
 use super::matrix::{DataFiles, Matrix, extension};
 use super::plan::Group;
@@ -16,8 +17,8 @@ use super::scope::Scope;
 use super::{Observer, regime};
 use crate::error::{Error, Result};
 use crate::measure;
-use crate::record::{self, Line, Status, Summary};
-use crate::store::{Cancel, Context};
+use crate::record::{self, Limits, Line, Status, Summary};
+use crate::store::{Cancel, Context, Layout};
 use crate::sys;
 
 /// Whether what a group fills is wanted afterwards.
@@ -35,6 +36,8 @@ pub(super) struct Runner<'a> {
     pub scope: &'a Scope<'a>,
     /// Each peer's name and version.
     pub peers: &'a [String],
+    /// What this machine can do, where that was measured.
+    pub limits: Option<&'a Limits>,
     pub folder: &'a DataFolder,
     pub matrix: &'a Matrix,
     pub files: DataFiles<'a>,
@@ -69,10 +72,10 @@ impl Runner<'_> {
                         self.observer.passed(group.rounds.len() - round - 1);
                         self.clear(group, entry);
                         if let Some(entry) = entries[place].take() {
-                            let mut record = entry.record;
+                            let (layout, mut record) = (entry.layout, entry.record);
                             record.samples.extend(sample.map(|sample| *sample));
                             (record.status, record.reason) = (status, Some(reason));
-                            self.append(record)?;
+                            self.append(group, layout, record)?;
                         }
                     }
                 }
@@ -81,7 +84,7 @@ impl Runner<'_> {
         }
         for entry in entries.into_iter().flatten() {
             entry.process.end();
-            self.append(entry.record)?;
+            self.append(group, entry.layout, entry.record)?;
         }
         Ok(())
     }
@@ -111,7 +114,7 @@ impl Runner<'_> {
         };
         self.observer.passed(group.rounds.len());
         (record.status, record.reason) = (status, Some(reason));
-        self.append(record)?;
+        self.append(group, entrant.layout(), record)?;
         Ok(None)
     }
 
@@ -186,13 +189,14 @@ impl Runner<'_> {
             reason: None,
             bytes_requested: group.workload.bytes_requested(self.matrix.shape, self.matrix.dtype),
             limit_seconds: None,
+            limit_formula: None,
             samples: Vec::new(),
             summary: None,
         }
     }
 
     /// Sums a trial up and appends its record.
-    fn append(&mut self, mut record: record::Trial) -> Result<()> {
+    fn append(&mut self, group: &Group, layout: Layout, mut record: record::Trial) -> Result<()> {
         // How long a wrong answer took says nothing.
         let right = record.samples.iter().filter(|sample| sample.verified);
         let seconds: Vec<_> = right.map(|sample| sample.seconds).collect();
@@ -203,8 +207,28 @@ impl Runner<'_> {
                 low_seconds: interval.low,
                 high_seconds: interval.high,
             });
+        if let Some(floor) = self.floor(group, layout, &record) {
+            (record.limit_seconds, record.limit_formula) =
+                (Some(floor.seconds), Some(floor.formula));
+        }
         record.reason = record.reason.map(|reason| self.without_folders(&reason));
         self.results.append(Line::Trial(Box::new(record)))
+    }
+
+    /// The least time in which this machine could do what a trial did.
+    fn floor(&self, group: &Group, layout: Layout, record: &record::Trial) -> Option<Floor> {
+        let Matrix { shape, dtype, density, .. } = *self.matrix;
+        let task = Task {
+            workload: group.workload,
+            regime: group.regime,
+            layout,
+            shape,
+            dtype,
+            density,
+            file_bytes: record.data.bytes_on_disk?,
+            seed: self.config.seed,
+        };
+        task.floor(self.limits?)
     }
 
     /// A reason without the folders of this machine: records are shown to others.

@@ -6,8 +6,10 @@
 //! them: it does not know how they are shown. Prints nothing; an [`Observer`] hears how far a run is.
 
 mod config;
+mod controls;
 mod entrant;
 mod environment;
+mod floor;
 mod folder;
 mod group;
 mod matrix;
@@ -31,12 +33,13 @@ mod trial;
 mod verify;
 
 pub use config::{Backend, Config, Contender, Data, Regime};
+pub use controls::{Finding, Verdict, self_test};
 pub use peers::Peer;
 pub use plan::{Group, Part, Plan};
 pub use probe::{Probed, probe};
 pub use results::RESULTS;
 pub use run::{Ending, Outcome, run};
-pub use trial::serve;
+pub use trial::{Lie, serve};
 
 use std::path::{Path, PathBuf};
 

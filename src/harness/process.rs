@@ -106,6 +106,11 @@ impl TrialProcess {
         self.group.as_ref()?.limit_hits()
     }
 
+    /// Whether its group, where it is to be in one, still bounds it.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.group.as_ref().is_none_or(|group| group.bounds(self.id()))
+    }
+
     /// The process's id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::Line;
-use crate::sys::Existing;
+use crate::record::{Limits, Line};
+use crate::sys::{Existing, NewFile};
 
 /// The file's name in the output folder.
 pub const RESULTS: &str = "results.jsonl";
@@ -61,22 +61,34 @@ impl Results {
     /// Where it cannot be written.
     pub(super) fn append(&mut self, line: Line) -> Result<()> {
         let at = |error| Error::io("write", error).at(&self.path);
-        let mut text = serde_json::to_vec(&line).map_err(|error| at(error.into()))?;
-        text.push(b'\n');
         // One call for one line: whoever reads meanwhile sees whole lines.
-        self.file.write_all(&text).map_err(at)?;
+        self.file.write_all(&text(&line).map_err(at)?).map_err(at)?;
         self.lines.push(line);
         Ok(())
     }
 
-    /// The run is whole: results of earlier runs go.
+    /// The run is whole, and the machine's limits are now `after`: results of earlier runs go.
     ///
     /// # Errors
     /// Where the lines cannot be made durable or the old results cannot be removed.
-    pub(super) fn finish(self) -> Result<Vec<Line>> {
+    pub(super) fn finish(mut self, after: Option<Limits>) -> Result<Vec<Line>> {
+        if let (Some(Line::Run(run)), Some(_)) = (self.lines.first_mut(), after) {
+            run.limits_after = after;
+            self.rewrite()?;
+        }
         self.file.sync_all().map_err(|error| Error::io("write", error).at(&self.path))?;
         super::folder::remove(&self.path.with_file_name(OLD))?;
         Ok(self.lines)
+    }
+
+    /// All lines once more, in a file that takes the place of the one before when it is whole.
+    fn rewrite(&self) -> Result<()> {
+        let at = |error| Error::io("write", error).at(&self.path);
+        let mut file = NewFile::create(&self.path, Existing::Replace)?;
+        for line in &self.lines {
+            file.write_all(&text(line).map_err(at)?).map_err(at)?;
+        }
+        file.publish()
     }
 
     /// The run ends early: what there is. Where no trial has ended, everything is as it was before.
@@ -95,6 +107,13 @@ impl Results {
         }
         Ok(lines)
     }
+}
+
+/// A line as it lies in the file.
+fn text(line: &Line) -> std::io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -137,7 +156,7 @@ mod tests {
         let mut results = Results::create(folder.path(), Existing::Replace).unwrap();
         results.append(line()).unwrap();
         results.append(line()).unwrap();
-        results.finish().unwrap();
+        results.finish(None).unwrap();
         assert_eq!((count(&path), old.exists()), (2, false));
         // A run in which no trial ended leaves what was there.
         let results = Results::create(folder.path(), Existing::Replace).unwrap();

@@ -12,9 +12,9 @@ use super::plan::{Part, Plan};
 use super::results::{self, Results};
 use super::scope::Scope;
 use super::space;
-use super::{Observer, Peer, regime};
+use super::{Observer, Peer, probe, regime};
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{self, Environment, Line, Run};
+use crate::record::{self, Environment, Limits, Line, Run};
 use crate::store::{Cancel, Context};
 use crate::workload::{AnswerKind, Workload};
 
@@ -59,11 +59,18 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
         .map_err(|error| Error::io("create", error).at(&config.out))?;
     let folder = DataFolder::create_in(&config.data_dir)?;
     let peers: Vec<_> = config.peers.iter().map(Peer::description).collect();
+    let measure = |observer: &mut dyn Observer| {
+        observer.doing("measuring this machine's limits");
+        let probed = config.is_probed.then(|| probe(&config.data_dir, &context));
+        probed.transpose().map(|probed| probed.map(|probed| probed.limits))
+    };
+    let limits = measure(observer)?;
     let mut results = Results::create(&config.out, config.existing)?;
-    results.append(Line::Run(Box::new(header(config, &folder))))?;
+    results.append(Line::Run(Box::new(header(config, limits, &folder))))?;
     let mut parts = Parts {
         config,
         peers: &peers,
+        limits: limits.as_ref(),
         folder: &folder,
         context: &context,
         cancel,
@@ -72,7 +79,9 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     };
     let ended = plan.parts.iter().zip(&scopes).try_for_each(|(part, scope)| parts.run(part, scope));
     match ended {
-        Ok(()) => Ok(Outcome { lines: results.finish()?, ending: Ending::Complete }),
+        Ok(()) => {
+            Ok(Outcome { lines: results.finish(measure(observer)?)?, ending: Ending::Complete })
+        }
         Err(error) if error.kind() == ErrorKind::Cancelled => {
             Ok(Outcome { lines: results.abandon()?, ending: Ending::Interrupted })
         }
@@ -87,6 +96,7 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
 struct Parts<'a> {
     config: &'a Config,
     peers: &'a [String],
+    limits: Option<&'a Limits>,
     folder: &'a DataFolder,
     context: &'a Context,
     cancel: &'a Cancel,
@@ -103,6 +113,7 @@ impl Parts<'_> {
             config: self.config,
             scope,
             peers: self.peers,
+            limits: self.limits,
             folder: self.folder,
             files: DataFiles::new(&matrix, self.folder),
             matrix: &matrix,
@@ -126,7 +137,7 @@ impl Parts<'_> {
 }
 
 /// The first line of the results.
-fn header(config: &Config, folder: &DataFolder) -> Run {
+fn header(config: &Config, limits: Option<Limits>, folder: &DataFolder) -> Run {
     Run {
         schema: record::SCHEMA,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -138,7 +149,8 @@ fn header(config: &Config, folder: &DataFolder) -> Run {
         memory_effective_bytes: config.budget.effective_bytes(),
         threads: config.threads,
         environment: Environment { cgroup: cgroup(config), ..environment(folder.path()) },
-        limits: None,
+        limits,
+        limits_after: None,
     }
 }
 

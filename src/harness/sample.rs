@@ -18,6 +18,7 @@ use super::{folder, regime, values_path};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{self, Sample, Status};
 use crate::store::Layout;
+use crate::sys;
 use crate::workload::{AnswerKind, Workload};
 
 /// How long a trial may be silent beside what its data need.
@@ -98,6 +99,7 @@ impl Runner<'_> {
             Reply::Done(done) => done,
             other => return Err(unexpected(&other)),
         };
+        let kept = keeps_word(group, entry);
         let mut sample = observed.sample(done, entry.baseline).map_err(Stop::failed)?;
         sample.resident_before = resident_before;
 
@@ -127,7 +129,7 @@ impl Runner<'_> {
         sample.verified_through = found.through;
         sample.verified = found.wrong.is_none();
         let way = check_way(entry.contender, group.workload, &sample, entry.record.bytes_requested);
-        match found.wrong.or(way.err()) {
+        match found.wrong.or(kept.err()).or(way.err()) {
             None => Ok(sample),
             Some(reason) => {
                 let sample = Some(Box::new(sample));
@@ -204,6 +206,24 @@ impl Runner<'_> {
                 + Duration::from_secs(on_disk / SLOW_BYTES_PER_SECOND)
                 + Duration::from_secs(in_memory / SLOW_MEMORY_BYTES_PER_SECOND)
         })
+    }
+}
+
+/// Whether what a trial promised holds at the moment in which it says that it is done: that its file is durable, and that
+/// it is within its memory limit.
+///
+/// # Errors
+/// What does not hold.
+fn keeps_word(group: &Group, entry: &Entry) -> Result<(), String> {
+    if !entry.process.is_bounded() {
+        return Err("left the control group that bounds its memory".to_owned());
+    }
+    let unwritten = is_fill(group.workload).then(|| sys::unwritten_pages(&entry.path));
+    match unwritten {
+        Some(Ok(Some(pages @ 1..))) => Err(format!(
+            "says that it is done, with {pages} pages of its file not yet on the device"
+        )),
+        _ => Ok(()),
     }
 }
 

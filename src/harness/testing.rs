@@ -26,6 +26,7 @@ pub(super) fn config() -> Config {
         seed: 7,
         budget: Budget::default(),
         threads: 1,
+        is_probed: false,
         silence: None,
         trial_command: Vec::new(),
         out: PathBuf::new(),
@@ -56,6 +57,7 @@ pub(super) fn trial() -> record::Trial {
         reason: Some("why".to_owned()),
         bytes_requested: 24_000,
         limit_seconds: None,
+        limit_formula: None,
         samples: Vec::new(),
         summary: None,
     }

@@ -47,8 +47,11 @@ pub struct Run {
     pub threads: usize,
     /// The machine, as far as it explains the figures.
     pub environment: Environment,
-    /// The machine's measured limits, where they were measured.
+    /// The machine's measured limits, where they were measured: before the first trial.
     pub limits: Option<Limits>,
+    /// The same behind the last trial: what differs is how far the machine drifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits_after: Option<Limits>,
 }
 
 /// The machine: what explains figures, nothing that identifies it.
@@ -126,6 +129,9 @@ pub struct Trial {
     pub bytes_requested: u64,
     /// The least time in which this machine could do it, where known.
     pub limit_seconds: Option<f64>,
+    /// How that time comes about: what must move, over how fast it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_formula: Option<String>,
     /// Every sample, in the order taken; what was taken before a failure stays.
     pub samples: Vec<Sample>,
     /// The samples summed up; null where no sample counts.

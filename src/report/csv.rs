@@ -5,7 +5,7 @@
 use super::model::{Model, RunOf};
 use crate::record::{Run, Sample, Status, Trial};
 
-const HEADER: [&str; 43] = [
+const HEADER: [&str; 44] = [
     "run",
     "started",
     "version",
@@ -49,6 +49,7 @@ const HEADER: [&str; 43] = [
     "verified",
     "verified_through",
     "limit_hits",
+    "limit_formula",
 ];
 
 pub(super) fn render(model: &Model<'_>) -> String {
@@ -69,7 +70,8 @@ pub(super) fn render(model: &Model<'_>) -> String {
 
 fn push_trial(out: &mut String, run: &RunOf<'_>, trial: &Trial, sample: Option<(usize, &Sample)>) {
     let values = [run.name.to_owned()].into_iter().chain(run_values(run.run));
-    push_row(out, values.chain(trial_values(trial)).chain(sample_values(sample)));
+    let values = values.chain(trial_values(trial)).chain(sample_values(sample));
+    push_row(out, values.chain([text(&trial.limit_formula)]));
 }
 
 fn run_values(run: Option<&Run>) -> [String; 6] {

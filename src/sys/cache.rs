@@ -57,11 +57,25 @@ pub fn make_resident(path: &Path) -> Result<()> {
     }
 }
 
+#[cfg(feature = "program")]
+/// How many pages of the file at `path` are changed and not yet on the device; none where the system does not tell (Linux
+/// does since 6.5).
+///
+/// # Errors
+/// Where the file cannot be opened.
+pub fn unwritten_pages(path: &Path) -> Result<Option<u64>> {
+    let file = File::open(path).map_err(|error| Error::io("open", error).at(path))?;
+    // To the end of the file.
+    Ok(system::page_counts(&file, &(0..0))
+        .map(|[_, changed, on_their_way, ..]| changed + on_their_way))
+}
+
 /// Whether every page of `range` of `file` is in the page cache; false where the system does not tell. Cheap: it
 /// costs as much as a few page faults.
 pub(super) fn is_cached(file: &File, range: &Range<u64>) -> bool {
-    system::cached_pages(file, range)
-        .is_some_and(|pages| pages >= range.end.div_ceil(PAGE_BYTES) - range.start / PAGE_BYTES)
+    system::page_counts(file, range).is_some_and(|[pages, ..]| {
+        pages >= range.end.div_ceil(PAGE_BYTES) - range.start / PAGE_BYTES
+    })
 }
 
 /// Bytes of the unit that is counted: systems with larger pages answer no more often than they might.
@@ -112,9 +126,10 @@ mod system {
         Ok(Residency { resident_pages: resident as u64, pages: pages as u64 })
     }
 
-    /// How many pages of `range` are in the page cache, by the count that the kernel keeps (since Linux 6.5).
+    /// How many pages of `range` are in the page cache, changed, being written, evicted, and evicted not long ago, by the
+    /// counts that the kernel keeps (since Linux 6.5). A range of no length goes on to the end of the file.
     #[allow(unsafe_code)]
-    pub(super) fn cached_pages(file: &File, range: &Range<u64>) -> Option<u64> {
+    pub(super) fn page_counts(file: &File, range: &Range<u64>) -> Option<[u64; 5]> {
         // cachestat has the same number on all architectures that this crate knows.
         const CACHESTAT: libc::c_long = 451;
         let asked = [range.start, range.end.saturating_sub(range.start)];
@@ -125,7 +140,7 @@ mod system {
             let (asked, answer) = (asked.as_ptr(), answer.as_mut_ptr());
             libc::syscall(CACHESTAT, file.as_raw_fd(), asked, answer, 0)
         };
-        (code == 0).then_some(answer[0])
+        (code == 0).then_some(answer)
     }
 
     /// Fills `answer` with the state of each page of `len` bytes of `map` from `offset` on.
@@ -146,7 +161,7 @@ mod system {
 mod system {
     use super::*;
 
-    pub(super) fn cached_pages(_file: &File, _range: &Range<u64>) -> Option<u64> {
+    pub(super) fn page_counts(_file: &File, _range: &Range<u64>) -> Option<[u64; 5]> {
         None
     }
 
@@ -180,8 +195,13 @@ mod tests {
         assert!(!is_cached(&file, &(0..1_000_001)) && !is_cached(&file, &(4096..8192)));
         make_resident(&path).unwrap();
         assert_eq!(residency(&path).unwrap().share(), 1.0);
-        if system::cached_pages(&file, &(0..1_000_001)).is_some() {
+        if system::page_counts(&file, &(0..1_000_001)).is_some() {
             assert!(is_cached(&file, &(0..1_000_001)) && is_cached(&file, &(5..999_999)));
+            assert_eq!(unwritten_pages(&path).unwrap(), Some(0));
+            std::fs::write(&path, vec![7; 1_000_001]).unwrap();
+            assert!(unwritten_pages(&path).unwrap() > Some(0));
+            File::open(&path).unwrap().sync_all().unwrap();
+            assert_eq!(unwritten_pages(&path).unwrap(), Some(0));
         }
         std::fs::write(&path, "").unwrap();
         assert_eq!(residency(&path).unwrap(), Residency { resident_pages: 0, pages: 0 });

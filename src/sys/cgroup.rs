@@ -31,6 +31,7 @@ const SWAP_SLACK_BYTES: u64 = 4 << 20;
 pub struct MemoryGroup {
     version: CgroupVersion,
     folder: PathBuf,
+    limit_bytes: u64,
 }
 
 impl MemoryGroup {
@@ -75,7 +76,7 @@ impl MemoryGroup {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
         fs::create_dir(&folder).map_err(refused)?;
-        let group = Self { version, folder };
+        let group = Self { version, folder, limit_bytes };
         for (file, value, need) in settings(version, limit_bytes) {
             match group.write(file, value) {
                 Err(error) if need == Need::IfThere && error.kind() == io::ErrorKind::NotFound => {}
@@ -95,8 +96,19 @@ impl MemoryGroup {
     /// # Errors
     /// Where there is no such process or it may not be moved.
     pub fn add(&self, pid: u32) -> Result<()> {
-        self.write("cgroup.procs", u64::from(pid))
+        Self::enter(&self.folder, pid)
             .map_err(|error| Error::io("enter a control group", error).hint(advice(self.version)))
+    }
+
+    /// Whether process `pid` is in the group, and the group's limit is still what it was made with.
+    pub fn bounds(&self, pid: u32) -> bool {
+        let number = |line: &str| line.trim().parse::<u64>().ok();
+        let is_in = self
+            .read("cgroup.procs")
+            .is_some_and(|text| text.lines().any(|line| number(line) == Some(u64::from(pid))));
+        // The kernel rounds it down to pages.
+        let limit = self.read(self.version.limit_file()).and_then(|text| number(&text));
+        is_in && limit.is_some_and(|limit| limit <= self.limit_bytes)
     }
 
     /// How often the limit was reached since the group was made; none where the system does not tell.
@@ -117,16 +129,24 @@ impl MemoryGroup {
         count(&self.read(file)?, "oom_kill")
     }
 
+    fn enter(folder: &Path, pid: u32) -> io::Result<()> {
+        write(&folder.join("cgroup.procs"), u64::from(pid))
+    }
+
     fn read(&self, file: &str) -> Option<String> {
         fs::read_to_string(self.folder.join(file)).ok()
     }
 
     fn write(&self, file: &str, value: u64) -> io::Result<()> {
-        // Never created: a file that is not there is a limit that is not to be had.
-        let mut file = OpenOptions::new().write(true).open(self.folder.join(file))?;
-        // In one call: the kernel takes each for a value of its own.
-        file.write_all(value.to_string().as_bytes())
+        write(&self.folder.join(file), value)
     }
+}
+
+fn write(file: &Path, value: u64) -> io::Result<()> {
+    // Never created: a file that is not there is a limit that is not to be had.
+    let mut file = OpenOptions::new().write(true).open(file)?;
+    // In one call: the kernel takes each for a value of its own.
+    file.write_all(value.to_string().as_bytes())
 }
 
 impl Drop for MemoryGroup {
@@ -142,6 +162,17 @@ impl Drop for MemoryGroup {
             }
         }
     }
+}
+
+/// Moves this process out of the control group that bounds its memory, into the outermost one.
+///
+/// # Errors
+/// Where there is none, or this process may not be moved.
+pub fn leave_memory_group() -> Result<()> {
+    let groups = fs::read_to_string(OWN_GROUPS).map_err(|_| absent())?;
+    let (version, outermost) = parents(&groups).last().ok_or_else(absent)?;
+    MemoryGroup::enter(&outermost, std::process::id())
+        .map_err(|error| Error::io("leave a control group", error).hint(advice(version)))
 }
 
 /// Whether a setting must be made.
@@ -308,6 +339,10 @@ mod tests {
         let groups = fs::read_to_string(format!("/proc/{}/cgroup", child.id())).unwrap();
         assert!(groups.contains(&name), "{groups}");
         assert_eq!((group.limit_hits(), group.kills()), (Some(0), Some(0)));
+        assert!(group.bounds(child.id()) && !group.bounds(std::process::id()));
+        group.write(group.version.limit_file(), 97 << 20).unwrap();
+        assert!(!group.bounds(child.id()), "the limit was raised");
+        group.write(group.version.limit_file(), 96 << 20).unwrap();
         child.stdin.take().unwrap().write_all(b"\n").unwrap();
         assert!(!child.wait().unwrap().success());
         assert!(group.limit_hits() > Some(0) && group.kills() == Some(1), "{group:?}");

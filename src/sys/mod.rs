@@ -26,9 +26,11 @@ mod recording;
 mod space;
 mod vectors;
 
+#[cfg(feature = "program")]
+pub use cache::unwritten_pages;
 pub use cache::{Residency, evict, make_resident, residency};
 #[cfg(feature = "program")]
-pub use cgroup::MemoryGroup;
+pub use cgroup::{MemoryGroup, leave_memory_group};
 #[cfg(feature = "program")]
 pub use counters::{ProcessCounters, anonymous_bytes, device_written_bytes};
 pub use device::{Advice, Device, DeviceKind, Existing, LockPolicy, Medium, Mode};

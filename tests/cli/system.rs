@@ -77,7 +77,7 @@ fn a_memory_limit_that_may_not_be_set_is_recorded_with_what_would_permit_it() {
     let is_root = fs::metadata(place.0.path()).unwrap().uid() == 0;
     fs::create_dir(place.path("out")).unwrap();
     fs::set_permissions(place.path("out"), Permissions::from_mode(0o777)).unwrap();
-    let arguments = "compare --shape 300x20 --density 1 --backends seek --workloads scan \
+    let arguments = "compare --no-probe --shape 300x20 --density 1 --backends seek --workloads scan \
                      --regimes limited:96MiB --samples 1 --out out --force --json";
     let Some(ran) = as_nobody(&place, arguments) else { return };
     assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -25,7 +25,14 @@ TABLES = {
 }
 
 # What lies below a field that is an object or a list of objects.
-INSIDE = {"environment": "environment", "limits": "limits", "data": "data", "samples": "sample", "summary": "summary"}
+INSIDE = {
+    "environment": "environment",
+    "limits": "limits",
+    "limits_after": "limits",
+    "data": "data",
+    "samples": "sample",
+    "summary": "summary",
+}
 
 WORDS = {
     "status": {"ok", "unsupported", "unavailable", "failed"},

@@ -15,7 +15,7 @@ use crate::store::{Budget, Context, Io, Layout, OpenOptions};
 use crate::sys::{Existing, Mode};
 use crate::workload::Workload;
 
-pub(super) use self::runs::{CompareArgs, ProbeArgs, ReportArgs, ReportFormat};
+pub(super) use self::runs::{CompareArgs, ProbeArgs, ReportArgs, ReportFormat, TrialArgs};
 
 /// Matrices larger than memory: memory-mapped, positioned-read or sparse, and which of them to use.
 #[derive(Debug, Parser)]
@@ -91,7 +91,7 @@ pub(super) enum Command {
     Completions(CompletionsArgs),
     /// Speak trial protocol v1 on standard input and output
     #[command(hide = true)]
-    Trial,
+    Trial(TrialArgs),
 }
 
 /// What a file without a header holds.

@@ -28,7 +28,8 @@ pub(in crate::cli) struct CompareArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub workloads: Vec<String>,
     /// Regimes: warm, cold, limited:SIZE (evicted, and within a memory limit of at least 96MiB; wants Linux and the
-    /// right to make control groups) [default: warm,cold]
+    /// right to make control groups) [default: warm, cold, and a limit of 40 % of the array where that is more
+    /// than 96MiB; with --quick warm and cold]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub regimes: Vec<String>,
     /// Samples of each trial [default: 3]
@@ -46,7 +47,13 @@ pub(in crate::cli) struct CompareArgs {
     /// Where the data of an input without a header begin, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     pub offset: u64,
-    /// A small array and one sample: some seconds in all
+    /// Leave the machine's limits unmeasured, which are else measured before and afterwards: some seconds each
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Compare nothing: let trials lie, each in a way of its own, and see whether every lie is found out; some seconds in all
+    #[arg(long, conflicts_with_all = ["quick", "input", "backends", "peers", "workloads", "regimes", "samples", "shape", "density"])]
+    pub self_test: bool,
+    /// A small array and one sample, no limits: some seconds in all
     #[arg(long)]
     pub quick: bool,
     /// Where results.jsonl and report.md go
@@ -60,6 +67,13 @@ pub(in crate::cli) struct CompareArgs {
     /// The records on standard output as one JSON document, instead of the table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TrialArgs {
+    /// Do wrong in this way: what negative controls are made of
+    #[arg(long, value_name = "NAME")]
+    pub lie: Option<String>,
 }
 
 #[derive(Debug, Args)]

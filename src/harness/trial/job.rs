@@ -9,12 +9,13 @@ use std::time::Duration;
 use super::super::config::Backend;
 use super::super::protocol::{Done, TrialRequest};
 use super::answer::Answer;
+use super::lie::{self, Lie};
 use crate::array::{DType, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::measure::Stopwatch;
 use crate::store::{
-    self, Access, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, Layout, OpenOptions,
-    RawLayout, TileOrder,
+    self, Access, ArrayStore, ArrayStoreExt, Budget, Context, CreateOptions, Io, Layout,
+    OpenOptions, RawLayout, TileOrder,
 };
 use crate::sys::{Existing, Mode};
 use crate::workload::{
@@ -35,6 +36,8 @@ pub(super) struct Job {
     order: Order,
     selection: Selection,
     context: Context,
+    /// What it does that it should not.
+    pub lie: Option<Lie>,
 }
 
 impl Job {
@@ -42,7 +45,7 @@ impl Job {
     ///
     /// # Errors
     /// Where this crate does not do it, or it makes no sense.
-    pub(super) fn new(request: TrialRequest) -> Result<Self> {
+    pub(super) fn new(request: TrialRequest, lie: Option<Lie>) -> Result<Self> {
         let [rows, cols] = request.data.shape;
         let shape = Shape::new(rows, cols);
         let selection = request.selection();
@@ -57,7 +60,21 @@ impl Job {
             selection,
             context,
             request,
+            lie,
         })
+    }
+
+    /// What a lie holds from before the first sample until behind the last.
+    pub(super) fn hold<T: Value>(&self) -> Result<Option<Box<dyn ArrayStore<Elem = T>>>> {
+        match self.lie {
+            Some(Lie::HeldFile) => {
+                let store = self.open::<T>()?;
+                store.digest(&self.context)?;
+                Ok(Some(store))
+            }
+            Some(Lie::Unbound) => crate::sys::leave_memory_group().map(|()| None),
+            _ => Ok(None),
+        }
     }
 
     /// One execution of the workload, on the clock from opening to closing.
@@ -112,6 +129,9 @@ impl Job {
         store.sync()?;
         drop(store);
         let done = watch.elapsed();
+        if self.lie == Some(Lie::Unsynced) {
+            lie::leave_unsynced(&self.request.path)?;
+        }
         let reply = Done {
             seconds: done.as_secs_f64(),
             durable_seconds: Some((done - filled).as_secs_f64()),
@@ -133,11 +153,11 @@ impl Job {
     }
 
     fn open<T: Value>(&self) -> Result<Box<dyn ArrayStore<Elem = T>>> {
-        let options = OpenOptions {
-            io: self.backend.io(),
-            context: self.context.clone(),
-            ..OpenOptions::default()
+        let io = match self.lie {
+            Some(Lie::ReadingMap) => Io::Positioned,
+            _ => self.backend.io(),
         };
+        let options = OpenOptions { io, context: self.context.clone(), ..OpenOptions::default() };
         let store = store::open::<T>(&self.request.path, &options)?;
         let (found, layout) = (store.spec(), self.backend.layout(self.order));
         if (found.shape, found.layout) == (self.shape, layout) {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod job;
+mod lie;
 #[cfg(test)]
 mod tests;
 
@@ -12,18 +13,19 @@ use std::io::{BufRead, Write};
 
 use self::answer::Answer;
 use self::job::Job;
-use super::protocol::{self, Ready, Reply, Request};
+pub use self::lie::Lie;
+use super::protocol::{self, Done, Ready, Reply, Request};
 use crate::array::{Compression, Order, dispatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Layout;
 use crate::workload::Value;
 
-/// Speaks trial protocol v1 until there are no more samples.
+/// Speaks trial protocol v1 until there are no more samples; truthfully, but for `lie`.
 ///
 /// # Errors
 /// Where a sample or a message fails; the harness has been told by then.
-pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<()> {
-    let served = speak(input, output);
+pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write, lie: Option<Lie>) -> Result<()> {
+    let served = speak(input, output, lie);
     if let Err(error) = &served {
         // Where nobody listens any more, the exit code must do.
         let _ = protocol::send(output, &Reply::Failed(error.to_string()));
@@ -31,13 +33,13 @@ pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<()> {
     served
 }
 
-fn speak(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<()> {
+fn speak(input: &mut dyn BufRead, output: &mut dyn Write, lie: Option<Lie>) -> Result<()> {
     let request = match hear(input)? {
         Some(Request::Trial { trial }) => *trial,
         Some(_) => return Err(out_of_turn()),
         None => return Ok(()),
     };
-    let job = match Job::new(request) {
+    let job = match Job::new(request, lie) {
         Ok(job) => job,
         Err(error) => return say(output, &Reply::Unsupported(error.to_string())),
     };
@@ -50,7 +52,11 @@ fn take_samples<T: Value>(
     output: &mut dyn Write,
 ) -> Result<()> {
     let version = format!("arraystore {}", env!("CARGO_PKG_VERSION"));
+    let _held = job.hold::<T>()?;
     say(output, &Reply::Ready(Ready { version, sparse_values: true }))?;
+    if job.lie == Some(Lie::Early) {
+        say(output, &Reply::Done(Done { seconds: 1e-6, ..Done::default() }))?;
+    }
     let mut kept = None;
     loop {
         let reply = match hear(input)? {
@@ -64,6 +70,9 @@ fn take_samples<T: Value>(
             Some(Request::Answer { answer: path, values, sparse_values }) => {
                 let answer: &Answer<T> = kept.as_ref().ok_or_else(out_of_turn)?;
                 answer.write(&path).map_err(|error| Error::io("write", error).at(&path))?;
+                if job.lie == Some(Lie::WrongBit) {
+                    lie::turn_bit(&path)?;
+                }
                 let dense = values.then_some(Layout::Dense(Order::Fortran));
                 let sparse = sparse_values.then_some(Layout::Sparse(Compression::Csc));
                 for layout in dense.into_iter().chain(sparse) {

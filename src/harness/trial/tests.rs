@@ -17,7 +17,7 @@ fn dialogue(requests: &[Json]) -> (Vec<Json>, Result<()>) {
 /// What is said to these bytes, and how it ends.
 fn hearing(mut input: &[u8]) -> (Vec<Json>, Result<()>) {
     let mut output = Vec::new();
-    let ended = serve(&mut input, &mut output);
+    let ended = serve(&mut input, &mut output, None);
     let replies = String::from_utf8(output).unwrap();
     (replies.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), ended)
 }
@@ -232,7 +232,7 @@ fn nobody_who_listens_is_an_error_and_no_panic() {
     let requests =
         [trial("seek", "fill-columns", &folder.path().join("m.npy")), json!({ "go": 1 })];
     for writes in 0..2 {
-        let error = serve(&mut lines(&requests).as_bytes(), &mut Broken(writes)).unwrap_err();
+        let error = serve(&mut lines(&requests).as_bytes(), &mut Broken(writes), None).unwrap_err();
         assert!(error.to_string().contains("cannot reply"), "{error}");
     }
 }

@@ -12,7 +12,9 @@ pub(super) const LEGEND: &str = "\
 Medians of the samples, the largest for memory. *Durable* is the share of the time spent until the data \
 were on the device, *CPU* the processor time over the time. *Device read* is what the device gave on the \
 trial's behalf and *dirtied* what it has to write for it, each with its amplification: how often the bytes \
-that were asked for. *Of limit* is the least time in which this machine could do it, over the time taken. \
+that were asked for. *Of limit* is the least time in which this machine could do it, over the time taken; \
+*the limit* says what that time is made of, by the limits measured in the same run (more than 100 % is a limit \
+that was measured in a worse moment). \
 *Limit hits* is how often the memory limit of the regime was reached. *Memory* is the largest anonymous memory over what the process began with. A dash is a number that is not \
 known; columns of dashes are left out.
 ";
@@ -38,7 +40,8 @@ pub(super) fn costs(set: &DataSet<'_>, out: &mut String) {
             "memory",
         ];
         let counters = counters.map(|name| (name, Align::Right));
-        let mut table = MarkdownTable::new(names.into_iter().chain(counters));
+        let limit = [("the limit", Align::Left)];
+        let mut table = MarkdownTable::new(names.into_iter().chain(counters).chain(limit));
         for row in set.rows_of(regime) {
             for (cell, column) in row.cells.iter().zip(&set.columns) {
                 if let Cell::Timed(timed) = cell {
@@ -48,7 +51,9 @@ pub(super) fn costs(set: &DataSet<'_>, out: &mut String) {
                         number::percent(limit / timed.summary.median_seconds.max(f64::MIN_POSITIVE))
                     });
                     let limit = limit.unwrap_or_else(|| UNKNOWN.to_owned());
-                    table.row(names.into_iter().chain(counted(timed.trial, time, limit)));
+                    let formula = known(timed.trial.limit_formula.as_deref(), escaped);
+                    let counted = counted(timed.trial, time, limit);
+                    table.row(names.into_iter().chain(counted).chain([formula]));
                 }
             }
         }

@@ -165,7 +165,8 @@ fn facts(of: &RunOf<'_>, run: &Run) -> MarkdownTable {
         ("peers", number::listed(&peers)),
     ];
     let mut table = MarkdownTable::new([("what", Align::Left), ("value", Align::Left)]);
-    let limits = run.limits.as_ref().map(limits).into_iter().flatten();
+    let measured = run.limits.as_ref().map(|before| limits(before, run.limits_after.as_ref()));
+    let limits = measured.into_iter().flatten();
     for (name, value) in rows.into_iter().chain(limits) {
         if !value.is_empty() {
             table.row([name.to_owned(), escaped(&value)]);
@@ -174,20 +175,28 @@ fn facts(of: &RunOf<'_>, run: &Run) -> MarkdownTable {
     table
 }
 
-/// The machine's measured limits.
-fn limits(limits: &Limits) -> [(&'static str, String); 7] {
-    let shown = |value: Option<f64>, show: &dyn Fn(f64) -> String| {
-        value.filter(|value| value.is_finite()).map(show).unwrap_or_default()
+/// The machine's measured limits, before the first trial and, where that is known, behind the last.
+fn limits(before: &Limits, after: Option<&Limits>) -> [(&'static str, String); 7] {
+    let rate = |value: f64| format!("{}/s", number::bytes(value as u64));
+    let reads = |value: f64| format!("{}/s", number::count(value as u64));
+    let shown = |limit: fn(&Limits) -> Option<f64>, show: &dyn Fn(f64) -> String| {
+        let known = |limits: &Limits| limit(limits).filter(|value| value.is_finite());
+        let drift = after.and_then(known).map(|after| format!(", afterwards {}", show(after)));
+        known(before).map(|before| show(before) + &drift.unwrap_or_default()).unwrap_or_default()
     };
-    let rate = |value| shown(value, &|value| format!("{}/s", number::bytes(value as u64)));
-    let reads = |value| shown(value, &|value| format!("{}/s", number::count(value as u64)));
     [
-        ("limit: copying in memory", rate(limits.memcpy_bytes_per_second)),
-        ("limit: reading memory", rate(limits.memory_read_bytes_per_second)),
-        ("limit: writing and syncing", rate(limits.write_sync_bytes_per_second)),
-        ("limit: cold sequential reading", rate(limits.cold_read_bytes_per_second)),
-        ("limit: random 4 KiB reads, one at a time", reads(limits.random_reads_per_second_depth_1)),
-        ("limit: random 4 KiB reads, 32 in flight", reads(limits.random_reads_per_second_depth_32)),
-        ("limit: minor page fault", shown(limits.page_fault_seconds, &number::seconds)),
+        ("limit: copying in memory", shown(|it| it.memcpy_bytes_per_second, &rate)),
+        ("limit: reading memory", shown(|it| it.memory_read_bytes_per_second, &rate)),
+        ("limit: writing and syncing", shown(|it| it.write_sync_bytes_per_second, &rate)),
+        ("limit: cold sequential reading", shown(|it| it.cold_read_bytes_per_second, &rate)),
+        (
+            "limit: random 4 KiB reads, one at a time",
+            shown(|it| it.random_reads_per_second_depth_1, &reads),
+        ),
+        (
+            "limit: random 4 KiB reads, 32 in flight",
+            shown(|it| it.random_reads_per_second_depth_32, &reads),
+        ),
+        ("limit: minor page fault", shown(|it| it.page_fault_seconds, &number::seconds)),
     ]
 }

@@ -1,0 +1,215 @@
+//! The least time in which a machine of known limits could do a workload: what must move, over how fast it can.
+//!
+//! Owns which bytes those are. A bound, not a prediction: nobody who returns the right answer in this regime moves less, but
+//! for what a compressed file happens to hold where, which is taken as spread evenly.
+
+use super::config::Regime;
+use crate::array::{Compression, DType, Order, Picks, Shape};
+use crate::record::Limits;
+use crate::store::Layout;
+use crate::workload::{AnswerKind, Workload};
+
+const PAGE_BYTES: u64 = 4 << 10;
+
+/// What memory moves at once.
+const CACHE_LINE_BYTES: u64 = 64;
+
+/// A bound, and how it comes about.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Floor {
+    pub seconds: f64,
+    pub formula: String,
+}
+
+/// A workload on a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Task {
+    pub workload: Workload,
+    pub regime: Regime,
+    pub layout: Layout,
+    pub shape: Shape,
+    pub dtype: DType,
+    pub density: f64,
+    pub file_bytes: u64,
+    /// What the choice of rows follows from.
+    pub seed: u64,
+}
+
+/// Pieces of a file that are touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Touched {
+    pieces: u64,
+    /// Whether they lie one after another.
+    is_run: bool,
+}
+
+impl Task {
+    /// The bound within `limits`; none where what it takes was not measured.
+    pub(super) fn floor(&self, limits: &Limits) -> Option<Floor> {
+        if self.workload.answer() == AnswerKind::File {
+            let rate = limits.write_sync_bytes_per_second?;
+            return over(self.file_bytes, "written", rate, "writing and syncing");
+        }
+        match self.regime {
+            Regime::Warm => {
+                let bytes = self.touched(CACHE_LINE_BYTES).pieces * CACHE_LINE_BYTES;
+                let bytes = bytes.min(self.file_bytes);
+                over(bytes, "touched", limits.memory_read_bytes_per_second?, "reading memory")
+            }
+            Regime::Cold | Regime::Limited { .. } => self.of_device(limits),
+        }
+    }
+
+    /// What is read of the device: pieces one by one, as many at once as it takes, or all of the file in one go.
+    fn of_device(&self, limits: &Limits) -> Option<Floor> {
+        let (rate, how) = (limits.cold_read_bytes_per_second?, "reading cold");
+        let Touched { pieces, is_run } = self.touched(PAGE_BYTES);
+        let bytes = (pieces * PAGE_BYTES).min(self.file_bytes);
+        if is_run {
+            return over(bytes, "in one run", rate, how);
+        }
+        let all = over(self.file_bytes, "of the file", rate, how)?;
+        let Some(reads) = limits.random_reads_per_second_depth_32.filter(|rate| *rate > 0.0) else {
+            return Some(all);
+        };
+        let seconds = pieces as f64 / reads;
+        if seconds >= all.seconds {
+            return Some(all);
+        }
+        let formula = format!("{pieces} pages ÷ {reads:.0} random reads a second, 32 in flight");
+        Some(Floor { seconds, formula })
+    }
+
+    /// The pieces of so many bytes that are touched.
+    fn touched(&self, piece: u64) -> Touched {
+        let all = Touched { pieces: self.file_bytes.div_ceil(piece), is_run: true };
+        let Some(selection) = self.workload.selection(self.shape, self.seed) else { return all };
+        let Ok((rows, cols)) = selection.resolve(self.shape) else { return all };
+        let found = match self.layout {
+            Layout::Dense(Order::C) => self.dense(rows, cols, self.shape.cols, piece),
+            Layout::Dense(Order::Fortran) => self.dense(cols, rows, self.shape.rows, piece),
+            Layout::Sparse(Compression::Csr) => self.sparse(rows, cols, self.shape, piece),
+            Layout::Sparse(Compression::Csc) => {
+                let turned = Shape::new(self.shape.cols, self.shape.rows);
+                self.sparse(cols, rows, turned, piece)
+            }
+        };
+        Touched { pieces: found.pieces.min(all.pieces), ..found }
+    }
+
+    /// Of lines of `length` elements: positions of whole lines are one run.
+    fn dense(&self, lines: Picks<'_>, positions: Picks<'_>, length: usize, piece: u64) -> Touched {
+        let item = self.dtype.item_size() as u64;
+        let span = positions.span();
+        let mut touched = Vec::with_capacity(lines.len());
+        for line in lines.iter() {
+            let begin = (line * length + span.start) as u64 * item;
+            let end = (line * length + span.end) as u64 * item;
+            if end > begin {
+                touched.push((begin / piece, (end - 1) / piece));
+            }
+        }
+        touched.sort_unstable();
+        // Rising, and those that meet counted once.
+        let (mut pieces, mut runs, mut next) = (0, 0, None::<u64>);
+        for (first, last) in touched {
+            let begin = next.map_or(first, |next| first.max(next));
+            runs += u64::from(next != Some(begin));
+            pieces += (last + 1).saturating_sub(begin);
+            next = Some(next.map_or(last + 1, |next| next.max(last + 1)));
+        }
+        Touched { pieces, is_run: runs <= 1 }
+    }
+
+    /// Of compressed lines, `shape.rows` of them, whose entries are spread evenly.
+    fn sparse(&self, lines: Picks<'_>, positions: Picks<'_>, shape: Shape, piece: u64) -> Touched {
+        let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+        let line_bytes = self.file_bytes as f64 / shape.rows.max(1) as f64;
+        if positions.len() == shape.cols {
+            let is_run = lines.as_run().is_some();
+            let bytes = line_bytes * lines.len() as f64;
+            let least = if is_run { 1.0 } else { lines.len() as f64 };
+            return Touched { pieces: (bytes / piece as f64).ceil().max(least) as u64, is_run };
+        }
+        // At least the pieces that the entries which are asked for are in.
+        let cells = lines.len() as f64 * shape.cols as f64;
+        let entries = cells * self.density * share(positions.len(), shape.cols);
+        let pieces = (line_bytes * lines.len() as f64 / piece as f64).ceil();
+        Touched { pieces: entries.min(pieces).ceil() as u64, is_run: false }
+    }
+}
+
+fn over(bytes: u64, what: &str, rate: f64, how: &str) -> Option<Floor> {
+    let formula = format!("{bytes} B {what} ÷ {rate:.0} B/s {how}");
+    (rate > 0.0).then(|| Floor { seconds: bytes as f64 / rate, formula })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        memcpy_bytes_per_second: Some(8e9),
+        memory_read_bytes_per_second: Some(1e10),
+        write_sync_bytes_per_second: Some(4e8),
+        cold_read_bytes_per_second: Some(1e9),
+        random_reads_per_second_depth_1: Some(1e4),
+        random_reads_per_second_depth_32: Some(1e5),
+        page_fault_seconds: None,
+    };
+
+    fn task(workload: Workload, regime: Regime, layout: Layout) -> Task {
+        let shape = Shape::new(1_000_000, 100);
+        let (density, file_bytes) = match layout {
+            Layout::Dense(_) => (1.0, 400_000_000),
+            Layout::Sparse(_) => (0.01, 8_000_000),
+        };
+        Task { workload, regime, layout, shape, dtype: DType::F32, density, file_bytes, seed: 1 }
+    }
+
+    fn seconds(workload: Workload, regime: Regime, layout: Layout) -> f64 {
+        task(workload, regime, layout).floor(&LIMITS).unwrap().seconds
+    }
+
+    const C: Layout = Layout::Dense(Order::C);
+    const F: Layout = Layout::Dense(Order::Fortran);
+    const CSC: Layout = Layout::Sparse(Compression::Csc);
+
+    #[test]
+    fn what_must_move_goes_over_how_fast_it_can() {
+        let about = |found: f64, expected: f64| {
+            assert!((found / expected - 1.0).abs() < 0.02, "{found} where {expected} is right");
+        };
+        about(seconds(Workload::FillColumns, Regime::Warm, C), 1.0);
+        about(seconds(Workload::Scan, Regime::Cold, C), 0.4);
+        about(seconds(Workload::Scan, Regime::Warm, C), 0.04);
+        about(seconds(Workload::Scan, Regime::Limited { bytes: 100 << 20 }, CSC), 0.008);
+        // A column of rows: every page, in one go; of columns: 4 MB that lie together.
+        about(seconds(Workload::ExtractColumn, Regime::Cold, C), 0.4);
+        about(seconds(Workload::ExtractColumn, Regime::Cold, F), 0.004);
+        about(seconds(Workload::ExtractColumn, Regime::Cold, CSC), 20.0 * 4096.0 / 1e9);
+        // In memory a line of the cache for each row.
+        about(seconds(Workload::ExtractColumn, Regime::Warm, C), 64e6 / 1e10);
+        // 1000 rows or more in pages of their own.
+        let rows = task(Workload::ExtractRows, Regime::Cold, C);
+        let found = rows.floor(&LIMITS).unwrap();
+        let selection = rows.workload.selection(rows.shape, 1).unwrap();
+        let count = selection.shape(rows.shape).unwrap().rows as f64;
+        assert!(found.seconds >= 0.95 * count / 1e5 && found.seconds < 1.3 * count / 1e5);
+        assert!(found.formula.contains("random reads a second"), "{}", found.formula);
+    }
+
+    #[test]
+    fn without_a_limit_there_is_no_bound() {
+        let task = task(Workload::Scan, Regime::Cold, C);
+        assert_eq!(task.floor(&Limits::default()), None);
+        let limits = Limits { cold_read_bytes_per_second: Some(0.0), ..LIMITS };
+        assert_eq!(task.floor(&limits), None);
+    }
+
+    #[test]
+    fn formulas_say_what_goes_over_what() {
+        let found = task(Workload::Scan, Regime::Cold, C).floor(&LIMITS).unwrap();
+        assert_eq!(found.formula, "400000000 B in one run ÷ 1000000000 B/s reading cold");
+    }
+}
