@@ -16,7 +16,8 @@ use crate::array::{DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::raw::RawLayout;
 use crate::harness::{
-    self, Backend, Config, Data, Ending, Finding, Lie, Observer, Peer, RESULTS, Regime, Verdict,
+    self, Backend, Config, Data, Ending, Finding, Lie, Observer, Peer, RESULTS, Regime, Sampling,
+    Verdict,
 };
 use crate::record::{Line, Status};
 use crate::report::Report;
@@ -123,7 +124,7 @@ fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
             false => chosen(&args.workloads, &Workload::ALL)?,
         },
         regimes,
-        samples: args.samples.unwrap_or(if args.quick { 1 } else { 3 }),
+        samples: sampling(args),
         seed: args.seed,
         budget: context.budget(),
         threads: context.threads(),
@@ -135,6 +136,19 @@ fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
         existing: args.force.existing(),
         arguments: env::args_os().skip(1).map(|argument| recorded(&argument)).collect(),
     })
+}
+
+/// How many samples each trial has: a number, or until it is known well.
+fn sampling(args: &CompareArgs) -> Sampling {
+    let Sampling::Until { share, seconds } = Sampling::USUAL else { unreachable!("it adapts") };
+    match (args.samples, args.precision, args.trial_time) {
+        (Some(samples), ..) => Sampling::Fixed(samples),
+        (None, None, None) if args.quick => Sampling::Fixed(1),
+        (None, precision, time) => Sampling::Until {
+            share: precision.map_or(share, |percent| percent / 100.0),
+            seconds: time.unwrap_or(seconds),
+        },
+    }
 }
 
 /// The names in `names`, each once and in the order of `all`; all where none is given.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Peer;
+use super::sampling::Sampling;
 use crate::array::{Compression, DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Budget, Io, Layout, OpenOptions};
@@ -191,8 +192,8 @@ pub struct Config {
     pub workloads: Vec<Workload>,
     /// In which states of the page cache, within which memory.
     pub regimes: Vec<Regime>,
-    /// Samples of each trial, at least 1.
-    pub samples: u32,
+    /// How many samples a trial has.
+    pub samples: Sampling,
     /// What data, row choices and orders follow from.
     pub seed: u64,
     /// The memory that a trial may take for its own buffers.
@@ -282,8 +283,7 @@ impl Config {
             () if names.is_empty() => Err(mistake("no backend takes part")),
             () if self.workloads.is_empty() => Err(mistake("there is no workload")),
             () if self.regimes.is_empty() => Err(mistake("there is no regime")),
-            () if self.samples == 0 => Err(mistake("a trial has at least one sample")),
-            () => Ok(()),
+            () => self.samples.check(),
         }
     }
 }

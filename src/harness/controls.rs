@@ -8,6 +8,7 @@ use super::Observer;
 use super::config::{Backend, Config, Data, Regime};
 use super::folder::DataFolder;
 use super::run::{Ending, run};
+use super::sampling::Sampling;
 use super::trial::Lie;
 use crate::array::{DType, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -150,7 +151,7 @@ pub fn self_test(
             peers: Vec::new(),
             workloads: vec![control.workload],
             regimes: vec![control.regime],
-            samples: 1,
+            samples: Sampling::Fixed(1),
             is_probed: false,
             trial_command: command(&template.trial_command, control.lie),
             out: folder.file("results"),

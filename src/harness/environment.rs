@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::measure::clock_step;
 use crate::record::Environment;
 use crate::sys;
 
@@ -31,6 +32,7 @@ pub(super) fn environment(folder: &Path) -> Environment {
         governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         virtual_machine: virtual_machine(),
         memory_limit_bytes: sys::memory_limit_bytes(),
+        clock_seconds: Some(clock_step().as_secs_f64()),
         cgroup: None,
     }
 }

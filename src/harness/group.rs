@@ -24,7 +24,7 @@ use crate::sys;
 /// Whether what a group fills is wanted afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Afterwards {
-    /// The last fill of each layout becomes the file that extracts read.
+    /// The last right fill of each layout becomes the file that extracts read.
     Keep,
     /// Every file is removed once it is verified.
     Remove,
@@ -59,17 +59,24 @@ impl Runner<'_> {
             self.observer.doing(&self.name(group, contender));
             entries.push(self.enter(group, place, contender)?);
         }
-        let last = group.rounds.len().saturating_sub(1);
+        let expected = self.config.samples.expected() as usize;
         for (round, order) in group.rounds.iter().enumerate() {
             for &place in order {
                 let Some(entry) = &mut entries[place] else { continue };
+                if self.is_enough(entry) {
+                    continue;
+                }
                 self.observer.doing(&self.name(group, entry.contender));
-                let keep = if round == last { afterwards } else { Afterwards::Remove };
-                match self.take(group, entry, round, keep) {
-                    Ok(sample) => entry.record.samples.push(sample),
+                match self.take(group, entry, round, afterwards) {
+                    Ok(sample) => {
+                        entry.record.samples.push(sample);
+                        if self.is_enough(entry) {
+                            self.observer.passed(expected.saturating_sub(round + 1));
+                        }
+                    }
                     Err(Stop::Run(error)) => return Err(error),
                     Err(Stop::Trial { status, reason, sample }) => {
-                        self.observer.passed(group.rounds.len() - round - 1);
+                        self.observer.passed(expected.saturating_sub(round + 1));
                         self.clear(group, entry);
                         if let Some(entry) = entries[place].take() {
                             let (layout, mut record) = (entry.layout, entry.record);
@@ -79,7 +86,7 @@ impl Runner<'_> {
                         }
                     }
                 }
-                self.observer.passed(1);
+                self.observer.passed(usize::from(round < expected));
             }
         }
         for entry in entries.into_iter().flatten() {
@@ -87,6 +94,12 @@ impl Runner<'_> {
             self.append(group, entry.layout, entry.record)?;
         }
         Ok(())
+    }
+
+    /// Whether a trial needs no more samples.
+    fn is_enough(&self, entry: &Entry) -> bool {
+        let taken: Vec<_> = entry.record.samples.iter().map(|sample| sample.seconds).collect();
+        self.config.samples.is_enough(&taken, self.config.seed)
     }
 
     fn name(&self, group: &Group, contender: Contender) -> String {
@@ -112,7 +125,7 @@ impl Runner<'_> {
             Err(Stop::Run(error)) => return Err(error),
             Err(Stop::Trial { status, reason, .. }) => (status, reason),
         };
-        self.observer.passed(group.rounds.len());
+        self.observer.passed(self.config.samples.expected() as usize);
         (record.status, record.reason) = (status, Some(reason));
         self.append(group, entrant.layout(), record)?;
         Ok(None)
@@ -200,6 +213,9 @@ impl Runner<'_> {
         // How long a wrong answer took says nothing.
         let right = record.samples.iter().filter(|sample| sample.verified);
         let seconds: Vec<_> = right.map(|sample| sample.seconds).collect();
+        let flags = measure::outliers(&seconds);
+        let right = record.samples.iter_mut().filter(|sample| sample.verified);
+        right.zip(flags).for_each(|(sample, is_far)| sample.outlier = is_far);
         let interval = measure::median_interval(&seconds, self.config.seed);
         record.summary =
             measure::median(&seconds).zip(interval).map(|(median, interval)| Summary {

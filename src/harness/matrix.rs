@@ -247,6 +247,15 @@ impl<'a> DataFiles<'a> {
         Ok(())
     }
 
+    /// Makes room for a file in `layout` that is to be filled: what stands there goes.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    pub(super) fn give_up(&mut self, layout: Layout) -> Result<()> {
+        self.made.retain(|(of, _)| *of != layout);
+        super::folder::remove(&self.path(layout))
+    }
+
     fn path(&self, layout: Layout) -> PathBuf {
         self.folder.file(&format!("data-{layout}.{}", extension(layout)))
     }

@@ -23,6 +23,7 @@ mod regime;
 mod results;
 mod run;
 mod sample;
+mod sampling;
 mod scope;
 mod space;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use plan::{Group, Part, Plan};
 pub use probe::{Probed, probe};
 pub use results::RESULTS;
 pub use run::{Ending, Outcome, run};
+pub use sampling::Sampling;
 pub use trial::{Lie, serve};
 
 use std::path::{Path, PathBuf};

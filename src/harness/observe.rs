@@ -108,6 +108,7 @@ impl Observed {
                 .map(|(peak, baseline)| peak.saturating_sub(baseline)),
             resident_before: None,
             digest: None,
+            outlier: false,
             verified: false,
             verified_through: None,
             limit_hits: self.limit_hits,

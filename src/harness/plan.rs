@@ -34,7 +34,7 @@ pub struct Group {
     pub regime: Regime,
     /// Who takes part.
     pub contenders: Vec<Contender>,
-    /// For each sample, the order in which the contenders come, as places in `contenders`.
+    /// For each sample that there may be, the order in which the contenders come, as places in `contenders`.
     pub rounds: Vec<Vec<usize>>,
 }
 
@@ -59,11 +59,6 @@ impl Plan {
         self.groups().map(|group| group.contenders.len()).sum()
     }
 
-    /// How many samples there are.
-    pub fn samples(&self) -> usize {
-        self.groups().map(|group| group.contenders.len() * group.rounds.len()).sum()
-    }
-
     fn groups(&self) -> impl Iterator<Item = &Group> {
         self.parts.iter().flat_map(|part| &part.groups)
     }
@@ -74,7 +69,7 @@ fn groups(config: &Config, random: &mut Xoshiro256PlusPlus) -> Vec<Group> {
     let mut groups = Vec::new();
     for &workload in &config.workloads {
         for &regime in &config.regimes {
-            let rounds = (0..config.samples)
+            let rounds = (0..config.samples.most())
                 .map(|_| {
                     let mut order: Vec<_> = (0..contenders.len()).collect();
                     order.shuffle(random);
@@ -94,7 +89,7 @@ fn groups(config: &Config, random: &mut Xoshiro256PlusPlus) -> Vec<Group> {
 mod tests {
     use super::super::testing::config;
     use super::*;
-    use crate::harness::Backend;
+    use crate::harness::{Backend, Sampling};
 
     #[test]
     fn everything_is_planned_once_and_fills_come_first() {
@@ -124,7 +119,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!((plan.trials(), plan.samples()), (48, 144));
+        assert_eq!(plan.trials(), 48);
     }
 
     #[test]
@@ -148,7 +143,7 @@ mod tests {
             (|config| config.backends.push(Backend::Seek), "twice"),
             (|config| config.workloads.clear(), "no workload"),
             (|config| config.regimes.clear(), "no regime"),
-            (|config| config.samples = 0, "at least one"),
+            (|config| config.samples = Sampling::Fixed(0), "at least one"),
             (|config| generated(config, 3, f64::NAN), "density NaN"),
             (|config| generated(config, 0, 1.0), "nothing to measure"),
         ];

@@ -54,17 +54,17 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
         let needed = space::needed_bytes(scope);
         space::check(needed, nearest_existing(&config.data_dir), scope.advice())?;
     }
-    observer.planned(plan.samples());
+    observer.planned(plan.trials() * config.samples.expected() as usize);
     std::fs::create_dir_all(&config.out)
         .map_err(|error| Error::io("create", error).at(&config.out))?;
     let folder = DataFolder::create_in(&config.data_dir)?;
     let peers: Vec<_> = config.peers.iter().map(Peer::description).collect();
-    let measure = |observer: &mut dyn Observer| {
+    let limits_now = |observer: &mut dyn Observer| {
         observer.doing("measuring this machine's limits");
         let probed = config.is_probed.then(|| probe(&config.data_dir, &context));
         probed.transpose().map(|probed| probed.map(|probed| probed.limits))
     };
-    let limits = measure(observer)?;
+    let limits = limits_now(observer)?;
     let mut results = Results::create(&config.out, config.existing)?;
     results.append(Line::Run(Box::new(header(config, limits, &folder))))?;
     let mut parts = Parts {
@@ -80,7 +80,7 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     let ended = plan.parts.iter().zip(&scopes).try_for_each(|(part, scope)| parts.run(part, scope));
     match ended {
         Ok(()) => {
-            Ok(Outcome { lines: results.finish(measure(observer)?)?, ending: Ending::Complete })
+            Ok(Outcome { lines: results.finish(limits_now(observer)?)?, ending: Ending::Complete })
         }
         Err(error) if error.kind() == ErrorKind::Cancelled => {
             Ok(Outcome { lines: results.abandon()?, ending: Ending::Interrupted })

@@ -85,6 +85,9 @@ impl Runner<'_> {
         round: usize,
         afterwards: Afterwards,
     ) -> Result<Sample, Stop> {
+        if afterwards == Afterwards::Keep {
+            self.files.give_up(entry.layout)?;
+        }
         let resident_before = self.prepare(group, entry)?;
         // What a visit saw is asked for once; the sums of an epoch tell of the rows' order, all values would not.
         let asks_values = round == 0

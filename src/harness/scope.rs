@@ -110,14 +110,6 @@ impl<'a> Scope<'a> {
         each_once(self.pairs().into_iter().map(|(contender, _)| self.config.layout(contender)))
     }
 
-    /// Whether some file in `layout` is filled.
-    pub(super) fn fills(&self, layout: Layout) -> bool {
-        let fills = |&(contender, workload): &(Contender, Workload)| {
-            workload == Workload::FillColumns && self.config.layout(contender) == layout
-        };
-        self.pairs().iter().any(fills)
-    }
-
     /// The copies of an input whose columns fills take, each once: none where nothing is filled.
     pub(super) fn copies(&self) -> Vec<Layout> {
         let fills =

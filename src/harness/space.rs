@@ -53,7 +53,8 @@ impl Extent {
 /// layout and the copies of an input, and beside them what the hungriest step needs, be it a fill or an answer.
 pub(super) fn needed_bytes(scope: &Scope<'_>) -> u64 {
     let layouts = scope.layouts();
-    let scratch = layouts.iter().map(|&layout| fill_bytes(scope, layout)).max().unwrap_or(0);
+    // Beside the file that is filled: columns that wait.
+    let scratch = layouts.iter().map(|&layout| scope.extent.file_bytes(layout)).max().unwrap_or(0);
     let pairs = scope.pairs();
     let answer = pairs.iter().map(|&pair| answer_bytes(scope, pair)).max().unwrap_or(0);
     let files = layouts.into_iter().chain(scope.copies());
@@ -75,16 +76,6 @@ fn answer_bytes(scope: &Scope<'_>, (contender, workload): (Contender, Workload))
         }
         AnswerKind::File | AnswerKind::Product => 0,
     }
-}
-
-/// Bytes beside a file in each layout while one is filled in `layout`: its scratch file and, where somebody else may
-/// have left the file that extracts read, the one in the making.
-fn fill_bytes(scope: &Scope<'_>, layout: Layout) -> u64 {
-    let config = scope.config;
-    let contenders = config.contenders().into_iter();
-    let is_shared = contenders.filter(|&it| config.layout(it) == layout).nth(1).is_some();
-    let files = if is_shared && scope.fills(layout) { 2 } else { 1 };
-    scope.extent.file_bytes(layout).saturating_mul(files)
 }
 
 /// Refuses what needs more than the file system of `folder` has, with an advice.
@@ -128,14 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_left_for_extracts_counts_beside_the_next_in_the_making() {
+    fn each_layout_has_one_file_at_a_time_and_columns_wait_beside_one() {
         let dense = extent(1000, 1000, DType::F32);
         let files = |config: &Config| {
             (needed_bytes(&Scope::new(config, dense)) - OVERHEAD_BYTES) / 4_000_000
         };
-        // memmap and seek share a layout: one file is kept, another filled, columns wait in a scratch file.
         let mut config = config();
-        assert_eq!(files(&config), 3);
+        assert_eq!(files(&config), 2);
         config.workloads = vec![crate::workload::Workload::Scan];
         assert_eq!(files(&config), 2);
         config.workloads = vec![crate::workload::Workload::FillColumns];

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Backend, Config, Data, Regime};
+use super::{Backend, Config, Data, Regime, Sampling};
 use crate::array::{DType, Order, Shape};
 use crate::record;
 use crate::store::Budget;
@@ -22,7 +22,7 @@ pub(super) fn config() -> Config {
         peers: Vec::new(),
         workloads: Workload::USUAL.to_vec(),
         regimes: Regime::USUAL.to_vec(),
-        samples: 3,
+        samples: Sampling::Fixed(3),
         seed: 7,
         budget: Budget::default(),
         threads: 1,

@@ -67,7 +67,7 @@ fn small(script: &str, workload: Workload, density: f64, folder: &Path) -> Confi
     config.backends = vec![Backend::Memmap];
     config.workloads = vec![workload];
     config.regimes = vec![Regime::Warm];
-    config.samples = 2;
+    config.samples = super::Sampling::Fixed(2);
     config.trial_command = shell(script);
     config.silence = Some(Duration::from_millis(500));
     (config.out, config.data_dir) = (folder.join("out"), folder.to_owned());

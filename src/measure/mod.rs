@@ -7,5 +7,5 @@ mod statistics;
 mod stopwatch;
 
 pub use sampler::PeakSampler;
-pub use statistics::{Interval, median, median_interval};
-pub use stopwatch::Stopwatch;
+pub use statistics::{Interval, median, median_interval, outliers};
+pub use stopwatch::{Stopwatch, clock_step};

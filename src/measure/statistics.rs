@@ -64,6 +64,19 @@ pub fn median_interval(samples: &[f64], seed: u64) -> Option<Interval> {
     Some(Interval { low: medians[tail], high: medians[medians.len() - 1 - tail] })
 }
 
+/// Which samples lie far from the others: further from the median than three and a half times the median distance from it, which
+/// of normal noise one in two thousand does (modified z-score: Iglewicz, Hoaglin, How to Detect and Handle Outliers, 1993).
+/// They are flagged and stay.
+pub fn outliers(samples: &[f64]) -> Vec<bool> {
+    const MOST: f64 = 3.5;
+    /// Of normal noise the standard deviation is so many median distances.
+    const DEVIATIONS: f64 = 1.4826;
+    let Some(middle) = median(samples) else { return Vec::new() };
+    let distances: Vec<f64> = samples.iter().map(|sample| (sample - middle).abs()).collect();
+    let usual = median(&distances).unwrap_or_default();
+    distances.iter().map(|distance| usual > 0.0 && *distance > MOST * DEVIATIONS * usual).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +104,18 @@ mod tests {
         assert!(interval.low > 0.0 && interval.high < 40.0, "{interval:?}");
         // Order statistics: the 95 % interval of the median of 41 samples is the 14th to the 28th.
         assert!((interval.low - 13.0).abs() <= 3.0 && (interval.high - 27.0).abs() <= 3.0);
+    }
+
+    #[test]
+    fn what_lies_far_off_is_flagged() {
+        let flags = outliers(&[1.0, 1.1, 0.9, 1.05, 50.0, 0.95]);
+        assert_eq!(flags, [false, false, false, false, true, false]);
+        assert_eq!(
+            outliers(&[1.0, 1.0, 1.0, 2.0]),
+            [false; 4],
+            "there is no noise to tell it from"
+        );
+        assert!(outliers(&[]).is_empty());
     }
 
     #[test]

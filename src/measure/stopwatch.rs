@@ -34,9 +34,27 @@ impl Stopwatch {
     }
 }
 
+/// The least time that the clock tells from none: what lies between two looks at it that differ.
+pub fn clock_step() -> Duration {
+    const LOOKS: usize = 10_000;
+    let mut before = Instant::now();
+    let steps = (0..LOOKS).filter_map(|_| {
+        let now = Instant::now();
+        let step = now.saturating_duration_since(std::mem::replace(&mut before, now));
+        (!step.is_zero()).then_some(step)
+    });
+    steps.min().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clock_tells_microseconds() {
+        let step = clock_step();
+        assert!(step > Duration::ZERO && step < Duration::from_millis(1), "{step:?}");
+    }
 
     #[test]
     fn what_is_done_while_it_stands_is_not_counted() {

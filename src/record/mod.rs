@@ -80,6 +80,9 @@ pub struct Environment {
     pub virtual_machine: Option<bool>,
     /// Memory limit set for this process by a cgroup.
     pub memory_limit_bytes: Option<u64>,
+    /// The least time that the clock of samples tells from none, in seconds; left out where it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_seconds: Option<f64>,
     /// Version of the control groups that `limited` regimes were made by: `v1`, `v2`; left out where there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
@@ -207,6 +210,9 @@ pub struct Sample {
     pub resident_before: Option<f64>,
     /// Digest v1 of the answer, or of the file that a fill left.
     pub digest: Option<String>,
+    /// Whether it took a time far from that of the others; it counts all the same. Left out where it did not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outlier: bool,
     /// Whether the answer was right; for a fill, read back through another device.
     pub verified: bool,
     /// By which backend or device a fill was read back.

@@ -9,6 +9,7 @@ mod limits;
 mod markdown;
 mod model;
 mod number;
+mod reasons;
 mod terminal;
 mod verdict;
 

@@ -257,7 +257,7 @@ fn verification(model: &Model<'_>) -> String {
     text + "."
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),

@@ -32,9 +32,16 @@ pub(in crate::cli) struct CompareArgs {
     /// than 96MiB; with --quick warm and cold]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub regimes: Vec<String>,
-    /// Samples of each trial [default: 3]
+    /// Samples of each trial [default: until --precision or --trial-time, at least five where one takes less than a second
+    /// and three in any case, at most fifteen; with --quick 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub samples: Option<u32>,
+    /// How wide a median's interval may be, in percent of the median, for no more samples to be taken [default: 5]
+    #[arg(long, value_name = "PERCENT", conflicts_with = "samples")]
+    pub precision: Option<f64>,
+    /// Seconds of samples after which no more are taken of a trial [default: 5]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "samples")]
+    pub trial_time: Option<f64>,
     /// Seed of data, row choices and order
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

@@ -161,7 +161,7 @@ fn sample_fields(sample: &Sample) -> [String; 18] {
         (true, Some(through)) => format!("through {}", escaped(through)),
     };
     [
-        number::significant(sample.seconds),
+        number::significant(sample.seconds) + if sample.outlier { " (far off)" } else { "" },
         seconds(sample.durable_seconds),
         seconds(sample.user_seconds),
         seconds(sample.system_seconds),

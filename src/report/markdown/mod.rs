@@ -9,7 +9,8 @@ use std::fmt::Write;
 use self::table::{Align, MarkdownTable, escaped};
 use super::model::{Cell, Column, DataSet, Model, Row, Standing, Timed, undone};
 use super::number::{self, UNKNOWN};
-use super::verdict;
+use super::reasons;
+use super::verdict::{self, capitalised};
 
 pub(super) fn render(model: &Model<'_>) -> String {
     let mut out = format!("# {}\n\n## Verdict\n\n", escaped(&title(model)));
@@ -23,6 +24,7 @@ pub(super) fn render(model: &Model<'_>) -> String {
             times(set, &mut out);
         }
     }
+    reasons(model, &mut out);
     undone_trials(model, &mut out);
     if !model.sets.is_empty() {
         out += "\n## Where time and bytes went\n\n";
@@ -113,6 +115,25 @@ fn size(column: &Column, set: &DataSet<'_>) -> String {
             format!("{} {ratio}", number::bytes(bytes))
         }
         (bytes, _) => number::known(bytes, number::bytes),
+    }
+}
+
+/// Why the slowest of each row is slower than the best.
+fn reasons(model: &Model<'_>, out: &mut String) {
+    let limits = model.runs.iter().filter_map(|run| run.run?.limits.as_ref()).next();
+    let mut lists = String::new();
+    for set in &model.sets {
+        let sentences = reasons::sentences(set, limits);
+        if !sentences.is_empty() {
+            let _ = write!(lists, "\n{}:\n\n", escaped(&capitalised(&set.name_among(&model.sets))));
+            sentences.iter().for_each(|sentence| {
+                let _ = writeln!(lists, "- {}", escaped(sentence));
+            });
+        }
+    }
+    if !lists.is_empty() {
+        out.push_str("\n## Why the slowest is slower\n");
+        out.push_str(&lists);
     }
 }
 

@@ -152,6 +152,7 @@ fn facts(of: &RunOf<'_>, run: &Run) -> MarkdownTable {
         ("cores", environment.cores.to_string()),
         ("memory", number::memory(environment.memory_bytes)),
         ("memory limit", environment.memory_limit_bytes.map(number::memory).unwrap_or_default()),
+        ("clock", environment.clock_seconds.map(number::seconds).unwrap_or_default()),
         ("control groups", words(&environment.cgroup)),
         ("file system", environment.file_system.clone()),
         ("device", environment.device.clone()),
