@@ -2,13 +2,17 @@
 #![cfg(target_os = "linux")]
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use arraystore::array::{DType, Order, Shape};
+use arraystore::harness::{Config, Data, Observer, Sampling, Verdict, self_test};
 use arraystore::record::{Line, Status, Trial};
-use arraystore::store::{ArrayStoreExt, CreateOptions, create};
+use arraystore::store::{ArrayStoreExt, Budget, Cancel, CreateOptions, create};
+use arraystore::sys::Existing;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -126,6 +130,49 @@ fn every_negative_control_is_found_out() {
         assert!(is_shown, "{finding}");
     }
     assert_eq!(names(folder.path()), [] as [String; 0]);
+}
+
+/// Where the lies are left out, the self-test has to fail for each: a control that cannot fail proves nothing.
+#[test]
+fn a_control_that_tells_the_truth_is_no_control() {
+    let folder = folder();
+    // What comes behind `trial`, the lie, is the shell's own and goes nowhere.
+    let honest = ["/bin/sh", "-c", r#"exec "$0" trial"#];
+    let program = assert_cmd::cargo::cargo_bin("arraystore").into_os_string();
+    let config = Config {
+        data: Data::Generated { shape: Shape::new(1, 1), dtype: DType::F32, densities: vec![1.0] },
+        order: Order::C,
+        backends: Vec::new(),
+        peers: Vec::new(),
+        workloads: Vec::new(),
+        regimes: Vec::new(),
+        samples: Sampling::Fixed(1),
+        seed: 1,
+        budget: Budget::default(),
+        threads: 1,
+        is_probed: false,
+        silence: None,
+        trial_command: honest.map(OsString::from).into_iter().chain([program]).collect(),
+        out: PathBuf::new(),
+        data_dir: folder.path().to_owned(),
+        existing: Existing::Refuse,
+        arguments: Vec::new(),
+    };
+    let findings = self_test(&config, &Cancel::default(), &mut Nobody).unwrap();
+    for finding in &findings {
+        let expected = if finding.lie.is_some() { Verdict::Wrong } else { Verdict::Right };
+        let is_shown = finding.verdict != Verdict::NotShown || !finding.what.contains("limited");
+        assert!(finding.verdict == expected || !is_shown, "{finding:?}");
+    }
+    assert_eq!(findings.iter().filter(|finding| finding.lie.is_some()).count(), 6);
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn planned(&mut self, _: usize) {}
+    fn doing(&mut self, _: &str) {}
+    fn passed(&mut self, _: usize) {}
 }
 
 /// Data beyond the budget and the 16 MiB that a trial may have beside it: what holds it all is found.

@@ -120,8 +120,7 @@ class Trial:
         self.memory, self.threads = message["memory"], message["threads"]
         self.limit = message.get("limit")
         if message.get("input") is not None:
-            given = np.load(message["input"], mmap_mode="r")
-            self.make = lambda index, out: np.copyto(out, given[:, index])
+            self.make = given_columns(message["input"])
         else:
             self.make = Generated(message["seed"], self.rows, self.dtype, data["density"]).column
         self.row_picks = picks(message.get("rows"))
@@ -138,6 +137,23 @@ class Trial:
         if not isinstance(rows, slice) and not isinstance(cols, slice):
             return array[np.ix_(rows, cols)]
         return np.array(array[rows, cols], order="C")
+
+
+def given_columns(path):
+    """What fills take columns from: a dense file or, where that is given, a sparse one in CSC."""
+    if path.endswith(".npy"):
+        given = np.load(path, mmap_mode="r")
+        return lambda index, out: np.copyto(out, given[:, index])
+    import scipy.sparse
+
+    columns = scipy.sparse.load_npz(path).tocsc()
+
+    def make(index, out):
+        entries = slice(columns.indptr[index], columns.indptr[index + 1])
+        out[:] = 0
+        out[columns.indices[entries]] = columns.data[entries]
+
+    return make
 
 
 def picks(axis):
@@ -193,11 +209,11 @@ def say(message):
     print(json.dumps(message), flush=True)
 
 
-def why_not(message, orders):
+def why_not(message, forms):
     """Why a peer cannot do this trial, or None."""
     data = message["data"]
-    if data["layout"] is not None or data["order"] not in orders:
-        return "works on dense .npy files in order " + " or ".join(orders)
+    if (data["layout"] or data["order"]) not in forms:
+        return "works on data in " + " or ".join(forms)
     if data["dtype"] not in DTYPES:
         return f"does not know dtype {data['dtype']}"
     return None
@@ -226,23 +242,23 @@ def leave(answer, path):
     np.ascontiguousarray(answer() if callable(answer) else answer).tofile(path)
 
 
-def serve(name, peer, orders=("c",)):
-    """Speaks trial protocol v1 on standard input and output until the harness ends it."""
-    if sys.argv[1:] == ["--version"]:
+def serve(name, peer, orders=("c",), layouts=(), arguments=None):
+    """Speaks trial protocol v1 on standard input and output until the harness ends it; or tells name and version."""
+    if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
         print(f"{name} on NumPy {np.__version__}, Python {sys.version.split()[0]}")
         return
     try:
-        converse(peer, orders)
+        converse(peer, layouts or orders)
     except Exception as error:
         say({"failed": " ".join(f"{type(error).__name__}: {error}".split())})
 
 
-def converse(peer, orders):
+def converse(peer, forms):
     trial = answer = None
     for line in sys.stdin:
         message = json.loads(line)
         if "trial" in message:
-            reason = why_not(message["trial"], orders)
+            reason = why_not(message["trial"], forms)
             if reason is None:
                 trial = Trial(message["trial"])
                 reason = peer.declines(trial) if hasattr(peer, "declines") else None

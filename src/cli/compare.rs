@@ -11,13 +11,12 @@ use serde_json::json;
 
 use super::args::{Common, CompareArgs};
 use super::output::{refuse_existing, write_file};
-use super::{Outcome, interrupt, progress, report, usage};
+use super::{Outcome, interrupt, peers, progress, report, usage};
 use crate::array::{DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::raw::RawLayout;
 use crate::harness::{
-    self, Backend, Config, Data, Ending, Finding, Lie, Observer, Peer, RESULTS, Regime, Sampling,
-    Verdict,
+    self, Backend, Config, Data, Ending, Finding, Lie, Observer, RESULTS, Regime, Sampling, Verdict,
 };
 use crate::record::{Line, Status};
 use crate::report::Report;
@@ -108,7 +107,7 @@ fn self_test(config: &Config, is_json: bool, common: &Common) -> anyhow::Result<
 fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
     let context = common.context();
     let program = env::current_exe().map_err(|error| Error::io("find this program", error))?;
-    let peers: Vec<_> = args.peers.iter().map(|path| Peer::read(path)).collect::<Result<_>>()?;
+    let peers = peers::read(&args.peers, common)?;
     let data = data(args, common)?;
     let regimes = match args.regimes.is_empty() {
         true => usual_regimes(&data, args.quick),

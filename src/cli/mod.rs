@@ -19,6 +19,7 @@ mod info;
 mod interrupt;
 mod output;
 mod parts;
+mod peers;
 mod probe;
 mod progress;
 mod report;

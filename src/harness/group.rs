@@ -24,7 +24,7 @@ use crate::sys;
 /// Whether what a group fills is wanted afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Afterwards {
-    /// The last right fill of each layout becomes the file that extracts read.
+    /// The last right fill of each layout by a backend of this crate's becomes the file that extracts read.
     Keep,
     /// Every file is removed once it is verified.
     Remove,

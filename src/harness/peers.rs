@@ -105,6 +105,14 @@ impl Peer {
         })
     }
 
+    /// Lets commands that begin with `python3` run by this one.
+    pub fn run_python_by(&mut self, python: &Path) {
+        for command in [&mut self.version, &mut self.command] {
+            let named = command.iter_mut().find(|word| *word == "python3");
+            named.into_iter().for_each(|word| *word = python.as_os_str().to_owned());
+        }
+    }
+
     /// Whether the peer does `workload`.
     pub fn does(&self, workload: Workload) -> bool {
         self.workloads.as_ref().is_none_or(|workloads| workloads.contains(&workload))
@@ -147,6 +155,8 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     const GOOD: &str = r#"{"name":"numpy-memmap","version":["echo","numpy 2.4"],"command":["python3","p.py"],
@@ -159,6 +169,12 @@ mod tests {
         assert!(peer.does(Workload::Scan) && !peer.does(Workload::FillColumns));
         #[cfg(unix)]
         assert_eq!(peer.description(), "numpy 2.4 (none)");
+        let mut other = peer.clone();
+        other.run_python_by(Path::new("/env/bin/python3"));
+        assert_eq!(
+            (&other.version, &*other.command[0]),
+            (&peer.version, OsStr::new("/env/bin/python3"))
+        );
     }
 
     #[test]

@@ -85,6 +85,9 @@ impl Runner<'_> {
         round: usize,
         afterwards: Afterwards,
     ) -> Result<Sample, Stop> {
+        // What all read is made here: a peer's file may lie as its own program likes it.
+        let is_own = matches!(entry.contender, Contender::Backend(_));
+        let afterwards = if is_own { afterwards } else { Afterwards::Remove };
         if afterwards == Afterwards::Keep {
             self.files.give_up(entry.layout)?;
         }

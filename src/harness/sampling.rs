@@ -26,8 +26,8 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    /// A twentieth of the median, or five seconds.
-    pub const USUAL: Self = Self::Until { share: 0.05, seconds: 5.0 };
+    /// A twentieth of the median, or two seconds.
+    pub const USUAL: Self = Self::Until { share: 0.05, seconds: 2.0 };
 
     /// How many there are at most.
     pub fn most(self) -> u32 {
@@ -100,7 +100,7 @@ mod tests {
         let wide = |count| (0..count).map(|at| 0.1 + 0.05 * f64::from(at % 3)).collect::<Vec<_>>();
         assert!(!UNTIL.is_enough(&wide(14), 1));
         assert!(UNTIL.is_enough(&wide(15), 1));
-        let long: Vec<f64> = wide(6).iter().map(|seconds| 9.0 * seconds).collect();
+        let long: Vec<f64> = wide(6).iter().map(|seconds| 5.0 * seconds).collect();
         assert!(UNTIL.is_enough(&long, 1));
     }
 

@@ -120,7 +120,11 @@ fn spent(timed: &Timed<'_>) -> Vec<Option<Deed>> {
         user.zip(system).map_or(1.0, |(user, system)| ((user + system) / wall).max(1.0));
     let deed = |seconds: Option<f64>, verb: &str| {
         let seconds = seconds? / side_by_side;
-        Some(Deed { seconds, words: format!("{verb} for {}", number::seconds(seconds)) })
+        let how_long = match seconds {
+            0.0 => "too short a time to be counted".to_owned(),
+            seconds => number::seconds(seconds),
+        };
+        Some(Deed { seconds, words: format!("{verb} for {how_long}") })
     };
     let waited =
         user.zip(system).map(|(user, system)| (side_by_side * wall - user - system).max(0.0));

@@ -21,7 +21,7 @@ pub(in crate::cli) struct CompareArgs {
     /// Backends [default: memmap,seek,sparse-csr,sparse-csc]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub backends: Vec<String>,
-    /// Manifests of other programs to take part
+    /// Manifests of other programs to take part; all: those of a checkout of this project, with what they need
     #[arg(long, value_name = "FILES", value_delimiter = ',')]
     pub peers: Vec<PathBuf>,
     /// Workloads [default: all but spmv and shuffle-epoch]
@@ -39,7 +39,7 @@ pub(in crate::cli) struct CompareArgs {
     /// How wide a median's interval may be, in percent of the median, for no more samples to be taken [default: 5]
     #[arg(long, value_name = "PERCENT", conflicts_with = "samples")]
     pub precision: Option<f64>,
-    /// Seconds of samples after which no more are taken of a trial [default: 5]
+    /// Seconds of samples after which no more are taken of a trial [default: 2]
     #[arg(long, value_name = "SECONDS", conflicts_with = "samples")]
     pub trial_time: Option<f64>,
     /// Seed of data, row choices and order
