@@ -97,10 +97,11 @@ mod tests {
 
     #[test]
     fn a_wide_one_goes_on_until_it_has_taken_long_or_there_are_many() {
-        let wide = |count| (0..count).map(|at| 0.1 + 0.05 * f64::from(at % 3)).collect::<Vec<_>>();
+        let wide =
+            |count| (0..count).map(|at| 0.01 + 0.005 * f64::from(at % 3)).collect::<Vec<_>>();
         assert!(!UNTIL.is_enough(&wide(14), 1));
         assert!(UNTIL.is_enough(&wide(15), 1));
-        let long: Vec<f64> = wide(6).iter().map(|seconds| 5.0 * seconds).collect();
+        let long: Vec<f64> = wide(6).iter().map(|seconds| 50.0 * seconds).collect();
         assert!(UNTIL.is_enough(&long, 1));
     }
 
