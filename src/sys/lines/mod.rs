@@ -4,6 +4,9 @@
 //! the entries do. Here what a line lacks of eight entries is masked out. Needs AVX-512 with gathers that are quicker than
 //! as many loads ([`QuickGathers`]): where they are not, callers have a loop of their own, which sums in the same order.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Debug;
 
 /// Numbers that are summed in turn in one line, and then by halves.
@@ -192,8 +195,16 @@ mod vectors {
     macro_rules! loops {
         ($loops:ident $Float:ident $Index:ident $Unsigned:ident $load:ident $set:ident $subtract:ident $is_below:ident
          $gather:ident $scatter:ident) => {
-            mod $loops {
+            pub(super) mod $loops {
                 use super::*;
+
+                /// The least index that is beyond so many numbers, to be compared without a sign: no negative one is below
+                /// it, however many numbers there are, since gathers count negative ones backwards.
+                #[inline]
+                pub(in super::super) fn least(numbers: usize) -> $Index {
+                    const POSITIVE: $Unsigned = $Index::MAX.cast_unsigned() + 1;
+                    $Unsigned::try_from(numbers).unwrap_or(POSITIVE).min(POSITIVE).cast_signed()
+                }
 
                 /// The sum of a line's numbers times those that they index, up to the first index that is not below
                 /// `bound`; and how many these are.
@@ -206,9 +217,7 @@ mod vectors {
                     (from, bound): (&[f64], usize),
                 ) -> (f64, usize) {
                     let numbers = &numbers[..indices.len()];
-                    let bound =
-                        $Unsigned::try_from(bound.min(from.len())).unwrap_or($Unsigned::MAX);
-                    let bound = $set(bound.cast_signed());
+                    let bound = $set(least(bound.min(from.len())));
                     let (mut lanes, mut at) = (_mm512_setzero_pd(), 0);
                     while at < indices.len() {
                         fetch(indices, at);
@@ -276,8 +285,7 @@ mod vectors {
                     // What an index cannot say, none says.
                     let Ok(start) = $Index::try_from(first_index) else { return 0 };
                     let bound = bound.saturating_sub(first_index).min(sums.len());
-                    let bound =
-                        $set($Unsigned::try_from(bound).unwrap_or($Unsigned::MAX).cast_signed());
+                    let bound = $set(least(bound));
                     let (start, factor) = ($set(start), _mm512_set1_pd(factor));
                     let mut at = 0;
                     while at < indices.len() {
@@ -400,88 +408,4 @@ mod vectors {
            _mm512_mask_cmplt_epu64_mask _mm512_mask_i64gather_pd _mm512_mask_i64scatter_pd);
     index!(i32 i32_f32 i32_f64);
     index!(i64 i64_f32 i64_f64);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Lines around every bound, some empty, behind what is of none: their ends, indices and numbers.
-    fn lines<I: TryFrom<usize>>() -> (Vec<usize>, Vec<I>, Vec<f32>) {
-        let index = |position: usize| I::try_from(position).unwrap_or_else(|_| unreachable!());
-        let (mut ends, mut indices, mut numbers) =
-            (vec![2], vec![index(1), index(2)], vec![f32::NAN; 2]);
-        for length in [0, 1, 7, 8, 9, 0, 16, 17, 33, 0] {
-            for position in 0..length {
-                indices.push(index(3 * position));
-                numbers.push((numbers.len() % 11) as f32);
-            }
-            ends.push(indices.len());
-        }
-        (ends, indices, numbers)
-    }
-
-    fn both_ways<I: Index + TryFrom<usize> + TryInto<usize>>(is_long: bool) {
-        let Some(quick) = QuickGathers::of_this_processor() else { return };
-        let (ends, indices, numbers) = lines::<I>();
-        let long: Vec<f64> = numbers.iter().map(|&number| number.into()).collect();
-        let floats = if is_long { Floats::F64(&long) } else { Floats::F32(&numbers) };
-        let lines = IndexedLines { ends: &ends, indices: &indices, numbers: floats };
-        let at = |entry: usize| indices[entry].try_into().unwrap_or_else(|_| unreachable!());
-        let from: Vec<f64> = (0..100).map(f64::from).collect();
-        let mut sums = vec![1.0; ends.len() - 1];
-        I::gather(quick, lines, (&from, &mut sums));
-        let mut cut = vec![1.0; sums.len()];
-        let mut starts = ends[..sums.len()].to_vec();
-        for bound in [10, 11, 40, 100] {
-            I::gather_below(quick, lines, (&mut starts, bound), (&from, &mut cut));
-        }
-        for ((sum, cut), own) in sums.iter().zip(cut).zip(ends.windows(2)) {
-            let products = (own[0]..own[1]).map(|entry| long[entry] * from[at(entry)]);
-            let expected = 1.0 + products.sum::<f64>();
-            assert_eq!((*sum, cut), (expected, expected));
-        }
-        let factors: Vec<f64> = (1..ends.len()).map(|line| line as f64).collect();
-        let mut sums = vec![1.0; 100];
-        I::scatter(quick, lines, (&factors, &mut sums));
-        let mut expected = vec![1.0; 100];
-        for (factor, own) in factors.iter().zip(ends.windows(2)) {
-            for entry in own[0]..own[1] {
-                expected[at(entry)] += factor * long[entry];
-            }
-        }
-        assert_eq!(sums, expected);
-        let mut cut = vec![1.0; 94];
-        let mut starts: Vec<usize> = ends
-            .windows(2)
-            .map(|own| own[0] + (own[0]..own[1]).take_while(|&entry| at(entry) < 6).count())
-            .collect();
-        for bound in [10, 11, 40, 100] {
-            let to = (&factors[..], &mut cut[..], 6);
-            I::scatter_below(quick, lines, (&mut starts, bound), to);
-        }
-        assert_eq!(starts, ends[1..]);
-        assert_eq!(cut, expected[6..]);
-    }
-
-    #[test]
-    fn every_line_has_its_own() {
-        for is_long in [false, true] {
-            both_ways::<i32>(is_long);
-            both_ways::<i64>(is_long);
-        }
-    }
-
-    #[test]
-    fn what_is_out_of_range_is_neither_read_nor_written() {
-        let Some(quick) = QuickGathers::of_this_processor() else { return };
-        let indices = [-1, 2, 3, i32::MAX];
-        let lines =
-            IndexedLines { ends: &[0, 4], indices: &indices, numbers: Floats::F32(&[1.0; 4]) };
-        let mut sums = [0.0; 4];
-        Index::gather(quick, lines, (&[1.0, 2.0, 4.0], &mut sums[..1]));
-        assert_eq!(sums, [4.0, 0.0, 0.0, 0.0]);
-        Index::scatter(quick, lines, (&[1.0], &mut sums[..3]));
-        assert_eq!(sums, [4.0, 0.0, 1.0, 0.0]);
-    }
 }

@@ -1,0 +1,115 @@
+//! The figures of README's tables are those of the committed records: each row is made from them and looked for.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use arraystore::record::{Line, Status, Trial, read_lines};
+
+/// The columns of a table: what stands above, and whose times: the least of them.
+const COLUMNS: [(&str, &[&str]); 8] = [
+    ("memmap", &["memmap"]),
+    ("seek", &["seek"]),
+    ("sparse-csr", &["sparse-csr"]),
+    ("sparse-csc", &["sparse-csc"]),
+    ("NumPy", &["numpy-memmap"]),
+    ("NumPy expert", &["numpy-expert"]),
+    ("SciPy", &["scipy-csr", "scipy-csc"]),
+    ("SciPy expert", &["scipy-csr-expert", "scipy-csc-expert"]),
+];
+
+const WORKLOADS: [&str; 6] =
+    ["fill-columns", "extract-column", "extract-columns", "extract-rows", "extract-block", "scan"];
+
+fn root(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Density in bits, workload, regime, backend.
+type Key = (u64, String, String, String);
+
+/// The median of each trial that was done.
+fn medians(folder: &str) -> BTreeMap<Key, f64> {
+    let text = fs::read_to_string(root(folder).join("results.jsonl")).unwrap();
+    let lines = read_lines(&text).unwrap().lines;
+    let trials = lines.into_iter().filter_map(|line| match line {
+        Line::Trial(trial) => Some(*trial),
+        Line::Run(_) => None,
+    });
+    let median = |trial: Trial| {
+        let seconds = trial.summary.filter(|_| trial.status == Status::Ok)?.median_seconds;
+        let density = trial.data.density.to_bits();
+        Some(((density, trial.workload, trial.regime, trial.backend), seconds))
+    };
+    trials.filter_map(median).collect()
+}
+
+/// A duration with three significant digits.
+fn shown(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds else { return "–".to_owned() };
+    let rounded: f64 = format!("{seconds:.2e}").parse().unwrap();
+    let (value, unit) = match rounded {
+        rounded if rounded >= 1.0 => (rounded, "s"),
+        rounded if rounded >= 1e-3 => (rounded * 1e3, "ms"),
+        rounded => (rounded * 1e6, "µs"),
+    };
+    let digits = match value {
+        value if value >= 99.95 => 0,
+        value if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+/// The rows of a table of `regimes`, which a cell shows in this order.
+fn rows(medians: &BTreeMap<Key, f64>, regimes: &[&str]) -> Vec<String> {
+    let mut rows = Vec::new();
+    for (density, name) in [(1.0f64, "dense"), (0.01, "1 % non-zeros")] {
+        for workload in WORKLOADS {
+            let mut row = format!("| {name} | {workload} |");
+            for (_, backends) in COLUMNS {
+                let of = |regime: &&str| {
+                    let key = |backend: &&str| {
+                        let names = [workload, regime, backend].map(str::to_owned);
+                        let [workload, regime, backend] = names;
+                        (density.to_bits(), workload, regime, backend)
+                    };
+                    let found = backends.iter().filter_map(|it| medians.get(&key(it)).copied());
+                    shown(found.min_by(f64::total_cmp))
+                };
+                let cell: Vec<_> = regimes.iter().map(of).collect();
+                write!(row, " {} |", cell.join(" / ")).unwrap();
+            }
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+#[test]
+fn the_tables_of_the_recipe_are_cut_from_its_records() {
+    let readme = fs::read_to_string(root("README.md")).unwrap();
+    let mut medians = medians("reports/recipe");
+    medians.extend(self::medians("reports/recipe-sparse"));
+    let mut expected = rows(&medians, &["warm", "cold"]);
+    expected.extend(rows(&medians, &["limited:152MiB"]));
+    let missing = expected.iter().any(|row| !readme.contains(row.as_str()));
+    assert!(!missing, "README's rows are to be these:\n{}", expected.join("\n"));
+    let heads: Vec<_> = COLUMNS.iter().map(|(head, _)| *head).collect();
+    assert!(readme.contains(&format!("| data | workload | {} |", heads.join(" | "))));
+}
+
+#[test]
+fn durations_have_three_digits() {
+    for (seconds, text) in [
+        (1.2345, "1.23 s"),
+        (0.9996, "1.00 s"),
+        (0.3412, "341 ms"),
+        (0.01234, "12.3 ms"),
+        (2e-4, "200 µs"),
+    ] {
+        assert_eq!(shown(Some(seconds)), text);
+    }
+    assert_eq!(shown(None), "–");
+}
