@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::Observer;
 use super::config::{Backend, Config, Data, Regime};
-use super::folder::DataFolder;
+use super::folder::{DataFolder, LOCK};
 use super::run::{Ending, run};
 use super::sampling::Sampling;
 use super::trial::Lie;
@@ -14,7 +14,7 @@ use crate::array::{DType, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{Line, Status, Trial};
 use crate::store::Cancel;
-use crate::sys::Existing;
+use crate::sys::{self, Existing};
 use crate::workload::Workload;
 
 /// Small, and large enough for it to show how a file was read.
@@ -143,6 +143,9 @@ pub fn self_test(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Finding>> {
     let folder = DataFolder::create_in(&template.data_dir)?;
+    // Before Linux 6.5 nobody tells what is not on the device yet.
+    let unwritten = sys::unwritten_pages(&folder.file(LOCK));
+    let tells_unwritten = unwritten.is_ok_and(|pages| pages.is_some());
     let mut findings: Vec<Finding> = Vec::new();
     for control in &CONTROLS {
         let config = Config {
@@ -170,7 +173,7 @@ pub fn self_test(
         let trial = trial.ok_or_else(|| {
             Error::new(ErrorKind::Malformed, "compare", "a control left no record")
         })?;
-        findings.push(control.judge(&trial, &findings));
+        findings.push(control.judge(&trial, &findings, tells_unwritten));
     }
     Ok(findings)
 }
@@ -182,8 +185,8 @@ fn command(honest: &[OsString], lie: Option<Lie>) -> Vec<OsString> {
 }
 
 impl Control {
-    /// What the record of its trial tells, after what is known of others.
-    fn judge(&self, trial: &Trial, others: &[Finding]) -> Finding {
+    /// What the record of its trial tells, after what is known of others, and of whether the system tells what is unwritten.
+    fn judge(&self, trial: &Trial, others: &[Finding], tells_unwritten: bool) -> Finding {
         let said = match (&trial.reason, trial.status) {
             (Some(reason), _) => reason.clone(),
             (None, Status::Ok) => "verified".to_owned(),
@@ -198,6 +201,7 @@ impl Control {
         let verdict = match (self.lie, trial.status) {
             (None, Status::Unavailable) => Verdict::NotShown,
             (Some(_), _) if !is_there => Verdict::NotShown,
+            (Some(Lie::Unsynced), _) if !tells_unwritten => Verdict::NotShown,
             _ if is_right => Verdict::Right,
             _ => Verdict::Wrong,
         };
@@ -230,7 +234,7 @@ mod tests {
             let found_out = record(control.status, Some(&format!("so: {}.", control.reason)));
             let believed = record(Status::Ok, None);
             let for_another_reason = record(Status::Failed, Some("no space is left"));
-            let verdict = |trial| control.judge(trial, &[]).verdict;
+            let verdict = |trial| control.judge(trial, &[], true).verdict;
             if control.lie.is_none() {
                 assert_eq!(verdict(&believed), Verdict::Right);
             } else {
@@ -245,12 +249,14 @@ mod tests {
     fn where_a_regime_cannot_be_made_nothing_is_shown() {
         let [.., truth, _, _, _, _, _, _] = &CONTROLS;
         let unavailable = record(Status::Unavailable, Some("no control groups here"));
-        let finding = truth.judge(&unavailable, &[]);
+        let finding = truth.judge(&unavailable, &[], true);
         assert_eq!(finding.verdict, Verdict::NotShown);
         let of = |lie| CONTROLS.iter().find(|control| control.lie == Some(lie)).unwrap();
-        let limited = of(Lie::Unbound).judge(&unavailable, std::slice::from_ref(&finding));
+        let limited = of(Lie::Unbound).judge(&unavailable, std::slice::from_ref(&finding), true);
         assert_eq!(limited.verdict, Verdict::NotShown);
-        let warm = of(Lie::WrongBit).judge(&record(Status::Ok, None), &[finding]);
+        let warm = of(Lie::WrongBit).judge(&record(Status::Ok, None), &[finding], true);
         assert_eq!(warm.verdict, Verdict::Wrong);
+        let untold = of(Lie::Unsynced).judge(&record(Status::Ok, None), &[], false);
+        assert_eq!(untold.verdict, Verdict::NotShown);
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 const PREFIX: &str = ".arraystore-data-";
 
 /// The file in it that its run has locked for as long as it lives.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 
 /// A folder of one run's own inside another, removed with all that is in it when dropped.
 ///
