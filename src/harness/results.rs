@@ -72,16 +72,18 @@ impl Results {
     /// # Errors
     /// Where the lines cannot be made durable or the old results cannot be removed.
     pub(super) fn finish(mut self, after: Option<Limits>) -> Result<Vec<Line>> {
-        if let (Some(Line::Run(run)), Some(_)) = (self.lines.first_mut(), after) {
-            run.limits_after = after;
-            self.rewrite()?;
+        match (self.lines.first_mut(), after) {
+            (Some(Line::Run(run)), Some(_)) => {
+                run.limits_after = after;
+                self.rewrite()?;
+            }
+            _ => self.file.sync_all().map_err(|error| Error::io("write", error).at(&self.path))?,
         }
-        self.file.sync_all().map_err(|error| Error::io("write", error).at(&self.path))?;
         super::folder::remove(&self.path.with_file_name(OLD))?;
         Ok(self.lines)
     }
 
-    /// All lines once more, in a file that takes the place of the one before when it is whole.
+    /// All lines once more, in a file that takes the place of the one before when it is whole and durable.
     fn rewrite(&self) -> Result<()> {
         let at = |error| Error::io("write", error).at(&self.path);
         let mut file = NewFile::create(&self.path, Existing::Replace)?;
@@ -118,7 +120,7 @@ fn text(line: &Line) -> std::io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::trial;
+    use super::super::testing::{run, trial};
     use super::*;
 
     fn line() -> Line {
@@ -157,6 +159,14 @@ mod tests {
         results.append(line()).unwrap();
         results.append(line()).unwrap();
         results.finish(None).unwrap();
+        assert_eq!((count(&path), old.exists()), (2, false));
+        // What is known last is in the first line.
+        let mut results = Results::create(folder.path(), Existing::Replace).unwrap();
+        results.append(Line::Run(Box::new(run()))).unwrap();
+        results.append(line()).unwrap();
+        results.finish(Some(Limits::default())).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.lines().next().unwrap().contains("\"limits_after\""), "{text}");
         assert_eq!((count(&path), old.exists()), (2, false));
         // A run in which no trial ended leaves what was there.
         let results = Results::create(folder.path(), Existing::Replace).unwrap();

@@ -62,7 +62,11 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     let limits_now = |observer: &mut dyn Observer| {
         observer.doing("measuring this machine's limits");
         let probed = config.is_probed.then(|| probe(&config.data_dir, &context));
-        probed.transpose().map(|probed| probed.map(|probed| probed.limits))
+        let limits = probed.transpose().map(|probed| probed.map(|probed| probed.limits));
+        limits.map_err(|error| match error.kind() {
+            ErrorKind::NoSpace => error.hint("give --no-probe, or --data-dir on a larger disk"),
+            _ => error,
+        })
     };
     let limits = limits_now(observer)?;
     let mut results = Results::create(&config.out, config.existing)?;
@@ -80,7 +84,9 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     let ended = plan.parts.iter().zip(&scopes).try_for_each(|(part, scope)| parts.run(part, scope));
     match ended {
         Ok(()) => {
-            Ok(Outcome { lines: results.finish(limits_now(observer)?)?, ending: Ending::Complete })
+            // Every trial is done: without these limits, or where nobody waits for them, the run is whole all the same.
+            let after = limits_now(observer).unwrap_or_default();
+            Ok(Outcome { lines: results.finish(after)?, ending: Ending::Complete })
         }
         Err(error) if error.kind() == ErrorKind::Cancelled => {
             Ok(Outcome { lines: results.abandon()?, ending: Ending::Interrupted })

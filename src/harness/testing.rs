@@ -36,6 +36,24 @@ pub(super) fn config() -> Config {
     }
 }
 
+/// A run's own record.
+pub(super) fn run() -> record::Run {
+    record::Run {
+        schema: record::SCHEMA,
+        version: String::new(),
+        git_commit: None,
+        started: String::new(),
+        arguments: Vec::new(),
+        seed: 0,
+        memory_requested_bytes: 0,
+        memory_effective_bytes: 0,
+        threads: 1,
+        environment: record::Environment::default(),
+        limits: None,
+        limits_after: None,
+    }
+}
+
 /// A trial's record without samples.
 pub(super) fn trial() -> record::Trial {
     record::Trial {
