@@ -129,6 +129,7 @@ mod vectors {
     use std::arch::x86_64::*;
 
     use super::{Floats, Index, IndexedLines, LANES, QuickGathers};
+    use crate::sys::bring_near;
 
     /// The mask of the first `count` of eight lanes.
     #[inline]
@@ -145,29 +146,15 @@ mod vectors {
         _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
     }
 
-    /// Has what lies so many bytes behind an item brought into the near cache. Pages of a file are small, and processors do not
+    /// Has what the loop over a line comes to next brought into the near cache. Pages of a file are small, and processors do not
     /// look beyond them by themselves.
     #[inline]
     #[allow(unsafe_code)]
-    fn fetch_ahead<T>(list: &[T], at: usize, bytes: usize) {
-        let ahead = list.as_ptr().wrapping_add(at).wrapping_byte_add(bytes);
+    fn fetch<T>(list: &[T], at: usize) {
+        const AHEAD_BYTES: usize = 2 << 10;
+        let ahead = list.as_ptr().wrapping_add(at).wrapping_byte_add(AHEAD_BYTES);
         // SAFETY: nothing is read, and an address that is not there does nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) }
-    }
-
-    /// What the loop over a line comes to next.
-    #[inline]
-    fn fetch<T>(list: &[T], at: usize) {
-        fetch_ahead(list, at, 2 << 10);
-    }
-
-    /// The begin of another line.
-    #[inline]
-    fn fetch_line<I, F>(indices: &[I], numbers: &[F], start: usize) {
-        for bytes in (0..512).step_by(64) {
-            fetch_ahead(indices, start, bytes);
-            fetch_ahead(numbers, start, bytes);
-        }
     }
 
     /// What lies behind all indices at the same place: there who comes next will look at all of them first.
@@ -262,8 +249,11 @@ mod vectors {
                 ) {
                     for line in 0..starts.len() {
                         let own = starts[line]..ends[line];
-                        if let Some(&next) = starts.get(line + 1) {
-                            fetch_line(indices, numbers, next);
+                        if let (Some(&next), Some(&end)) =
+                            (starts.get(line + 1), ends.get(line + 1))
+                        {
+                            bring_near(&indices[next..end]);
+                            bring_near(&numbers[next..end]);
                         }
                         let (sum, count) = dot(&indices[own.clone()], &numbers[own], (from, bound));
                         sums[line] += sum;
@@ -333,8 +323,11 @@ mod vectors {
                 ) {
                     for line in 0..starts.len() {
                         let own = starts[line]..ends[line];
-                        if let Some(&next) = starts.get(line + 1) {
-                            fetch_line(indices, numbers, next);
+                        if let (Some(&next), Some(&end)) =
+                            (starts.get(line + 1), ends.get(line + 1))
+                        {
+                            bring_near(&indices[next..end]);
+                            bring_near(&numbers[next..end]);
                         }
                         let to = (factors[line], &mut *sums, first, bound);
                         starts[line] += spread(&indices[own.clone()], &numbers[own], to);
@@ -343,6 +336,7 @@ mod vectors {
             }
         };
     }
+
     /// Runs the loop of this name for numbers of either width.
     macro_rules! run {
         ($short:ident $long:ident $name:ident, $ends:expr, ($indices:expr, $numbers:expr), $of:expr) => {
