@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use arraystore::record::{Line, Status, Trial, read_lines};
+use arraystore::report::seconds;
 
 /// The columns of a table: what stands above, and whose times: the least of them.
 const COLUMNS: [(&str, &[&str]); 8] = [
@@ -45,23 +46,6 @@ fn medians(folder: &str) -> BTreeMap<Key, f64> {
     trials.filter_map(median).collect()
 }
 
-/// A duration with three significant digits.
-fn shown(seconds: Option<f64>) -> String {
-    let Some(seconds) = seconds else { return "–".to_owned() };
-    let rounded: f64 = format!("{seconds:.2e}").parse().unwrap();
-    let (value, unit) = match rounded {
-        rounded if rounded >= 1.0 => (rounded, "s"),
-        rounded if rounded >= 1e-3 => (rounded * 1e3, "ms"),
-        rounded => (rounded * 1e6, "µs"),
-    };
-    let digits = match value {
-        value if value >= 99.95 => 0,
-        value if value >= 9.995 => 1,
-        _ => 2,
-    };
-    format!("{value:.digits$} {unit}")
-}
-
 /// The rows of a table of `regimes`, which a cell shows in this order.
 fn rows(medians: &BTreeMap<Key, f64>, regimes: &[&str]) -> Vec<String> {
     let mut rows = Vec::new();
@@ -76,7 +60,7 @@ fn rows(medians: &BTreeMap<Key, f64>, regimes: &[&str]) -> Vec<String> {
                         (density.to_bits(), workload, regime, backend)
                     };
                     let found = backends.iter().filter_map(|it| medians.get(&key(it)).copied());
-                    shown(found.min_by(f64::total_cmp))
+                    found.min_by(f64::total_cmp).map_or_else(|| "–".to_owned(), seconds)
                 };
                 let cell: Vec<_> = regimes.iter().map(of).collect();
                 write!(row, " {} |", cell.join(" / ")).unwrap();
@@ -98,18 +82,4 @@ fn the_tables_of_the_recipe_are_cut_from_its_records() {
     assert!(!missing, "README's rows are to be these:\n{}", expected.join("\n"));
     let heads: Vec<_> = COLUMNS.iter().map(|(head, _)| *head).collect();
     assert!(readme.contains(&format!("| data | workload | {} |", heads.join(" | "))));
-}
-
-#[test]
-fn durations_have_three_digits() {
-    for (seconds, text) in [
-        (1.2345, "1.23 s"),
-        (0.9996, "1.00 s"),
-        (0.3412, "341 ms"),
-        (0.01234, "12.3 ms"),
-        (2e-4, "200 µs"),
-    ] {
-        assert_eq!(shown(Some(seconds)), text);
-    }
-    assert_eq!(shown(None), "–");
 }

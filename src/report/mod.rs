@@ -17,6 +17,7 @@ mod verdict;
 mod tests;
 
 pub use self::limits::limits;
+pub use self::number::seconds;
 pub use self::terminal::wrapped;
 
 use self::model::Model;

@@ -33,7 +33,7 @@ fn scaled(value: f64, units: &[(f64, &str)]) -> String {
 }
 
 /// A duration: `1.23 s`, `45.6 ms`, `789 µs`.
-pub(super) fn seconds(value: f64) -> String {
+pub fn seconds(value: f64) -> String {
     scaled(value, &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
 }
 
