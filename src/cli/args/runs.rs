@@ -37,7 +37,7 @@ pub(in crate::cli) struct CompareArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub samples: Option<u32>,
     /// How wide a median's interval may be, in percent of the median, for no more samples to be taken [default: 5]
-    #[arg(long, value_name = "PERCENT", conflicts_with = "samples")]
+    #[arg(long, value_name = "PERCENT", conflicts_with = "samples", value_parser = percent)]
     pub precision: Option<f64>,
     /// Seconds of samples after which no more are taken of a trial [default: 2]
     #[arg(long, value_name = "SECONDS", conflicts_with = "samples")]
@@ -74,6 +74,11 @@ pub(in crate::cli) struct CompareArgs {
     /// The records on standard output as one JSON document, instead of the table
     #[arg(long)]
     pub json: bool,
+}
+
+/// A number of percent, with its sign or without.
+fn percent(text: &str) -> Result<f64, std::num::ParseFloatError> {
+    text.strip_suffix('%').unwrap_or(text).trim_end().parse()
 }
 
 #[derive(Debug, Args)]
@@ -113,4 +118,15 @@ pub(in crate::cli) enum ReportFormat {
     Md,
     Csv,
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_has_its_sign_or_not() {
+        assert_eq!([percent("5"), percent("2.5%"), percent("10 %")], [Ok(5.0), Ok(2.5), Ok(10.0)]);
+        assert!(percent("%").is_err() && percent("five").is_err());
+    }
 }
