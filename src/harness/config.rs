@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Peer;
 use super::sampling::Sampling;
+use super::{Form, Peer};
 use crate::array::{Compression, DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Budget, Io, Layout, OpenOptions};
@@ -240,23 +240,19 @@ impl Config {
         }
     }
 
-    /// How the contender's files lie.
-    pub fn layout(&self, contender: Contender) -> Layout {
+    /// How the contender's data lie.
+    pub fn form(&self, contender: Contender) -> Form {
         match contender {
-            Contender::Backend(backend) => backend.layout(self.order),
-            Contender::Peer(index) => self.peers[index].layout,
+            Contender::Backend(backend) => Form::Shared(backend.layout(self.order)),
+            Contender::Peer(peer) => {
+                self.peers[peer].layout.map_or(Form::Own { peer }, Form::Shared)
+            }
         }
     }
 
-    /// Every layout that takes part, each once.
-    pub fn layouts(&self) -> Vec<Layout> {
-        let mut layouts = Vec::new();
-        for layout in self.contenders().into_iter().map(|contender| self.layout(contender)) {
-            if !layouts.contains(&layout) {
-                layouts.push(layout);
-            }
-        }
-        layouts
+    /// The layout of the dense file that peers make files of their own from.
+    pub(super) fn source(&self) -> Layout {
+        Layout::Dense(self.order)
     }
 
     /// Checks what no single choice shows.

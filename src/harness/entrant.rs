@@ -6,15 +6,14 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::Peer;
-use super::config::{Config, Contender};
-use super::plan::Group;
+use super::config::{Config, Contender, Regime};
 use super::process::TrialProcess;
 use super::protocol::{TrialRequest, WireAxis};
+use super::{Form, Peer};
 use crate::array::Shape;
 use crate::error::Result;
 use crate::record::{self, Status};
-use crate::store::{Cancel, Layout};
+use crate::store::Cancel;
 use crate::workload::Workload;
 
 /// When a program runs that is started.
@@ -49,9 +48,9 @@ impl<'a> Entrant<'a> {
         self.config.name(self.contender)
     }
 
-    /// How its files lie.
-    pub(super) fn layout(self) -> Layout {
-        self.config.layout(self.contender)
+    /// How its data lie.
+    pub(super) fn form(self) -> Form {
+        self.config.form(self.contender)
     }
 
     /// Name and version out of those of all peers; none for a backend, whose version is the run's.
@@ -64,8 +63,19 @@ impl<'a> Entrant<'a> {
 
     /// Why it does not even begin with `workload`; none where it is to be asked.
     pub(super) fn declines(self, workload: Workload) -> Option<&'static str> {
-        let declined = self.peer().is_some_and(|peer| !peer.does(workload));
-        declined.then_some("the peer's manifest does not name this workload")
+        let peer = self.peer()?;
+        if !peer.does(workload) {
+            return Some("the peer's manifest does not name this workload");
+        }
+        let is_unreadable = peer.layout.is_none() && peer.visit().is_none();
+        (is_unreadable && workload == Workload::FillColumns).then_some(
+            "what it fills could not be checked: only scan or extract-columns reads files of a peer's own back",
+        )
+    }
+
+    /// The workload by which data of its own are read back.
+    pub(super) fn visit(self) -> Option<Workload> {
+        self.peer()?.visit()
     }
 
     /// What it is recorded as where its program cannot be started or does not get ready: a program that is not
@@ -104,26 +114,27 @@ impl<'a> Entrant<'a> {
     /// What it is asked to do with the file at `path`, and with `input` where that is to be filled from a file.
     pub(super) fn request(
         self,
-        group: &Group,
+        workload: Workload,
+        regime: Regime,
         shape: Shape,
         path: &Path,
         input: Option<&Path>,
         data: record::Data,
     ) -> TrialRequest {
         let Self { config, .. } = self;
-        let selection = group.workload.selection(shape, config.seed);
+        let selection = workload.selection(shape, config.seed);
         let (rows, columns) = selection.map_or((None, None), |selection| {
             (WireAxis::of(&selection.rows), WireAxis::of(&selection.cols))
         });
-        let order = group.workload.order(shape, config.seed).map(WireAxis::Indices);
-        let limit = group.regime.limit_bytes();
+        let order = workload.order(shape, config.seed).map(WireAxis::Indices);
+        let limit = regime.limit_bytes();
         // What our own programs would find out by themselves, said to all alike.
         let budget = limit.map_or(config.budget, |limit| config.budget.within(limit));
         TrialRequest {
             data,
             backend: self.name().to_owned(),
-            workload: group.workload.id().to_owned(),
-            regime: group.regime.to_string(),
+            workload: workload.id().to_owned(),
+            regime: regime.to_string(),
             path: path.to_owned(),
             seed: config.seed,
             memory: budget.effective_bytes(),
@@ -132,6 +143,7 @@ impl<'a> Entrant<'a> {
             input: input.map(Path::to_owned),
             rows: rows.or(order),
             columns,
+            make_from: None,
         }
     }
 }
@@ -142,6 +154,7 @@ mod tests {
     use super::super::testing::config;
     use super::*;
     use crate::array::{Compression, Order};
+    use crate::store::Layout;
 
     #[test]
     fn backends_and_peers_differ_in_what_is_theirs_only() {
@@ -152,20 +165,20 @@ mod tests {
             version: Vec::new(),
             command: vec!["python3".into(), "scipy.py".into()],
             tuning: String::new(),
-            layout: Layout::Sparse(Compression::Csc),
+            layout: Some(Layout::Sparse(Compression::Csc)),
             workloads: Some(vec![Workload::Scan]),
             folder: "peers".into(),
         });
         let (data, versions) = (Path::new("data"), ["scipy 1".to_owned()]);
 
         let backend = Entrant::new(&config, Contender::Backend(Backend::Seek));
-        assert_eq!((backend.name(), backend.layout()), ("seek", Layout::Dense(Order::C)));
+        assert_eq!((backend.name(), backend.form()), ("seek", Layout::Dense(Order::C).into()));
         assert_eq!(backend.command(data), (&config.trial_command[..], data));
         assert!(Workload::ALL.into_iter().all(|workload| backend.declines(workload).is_none()));
         assert_eq!((backend.version(&versions), backend.absent()), (None, Status::Failed));
 
         let peer = Entrant::new(&config, Contender::Peer(0));
-        assert_eq!((peer.name(), peer.layout()), ("scipy", Layout::Sparse(Compression::Csc)));
+        assert_eq!((peer.name(), peer.form()), ("scipy", Layout::Sparse(Compression::Csc).into()));
         assert_eq!(peer.command(data), (&config.peers[0].command[..], Path::new("peers")));
         assert_eq!(peer.declines(Workload::Scan), None);
         assert!(peer.declines(Workload::FillColumns).is_some_and(|why| why.contains("manifest")));

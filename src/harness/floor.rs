@@ -3,6 +3,7 @@
 //! Owns which bytes those are. A bound, not a prediction: nobody who returns the right answer in this regime moves less, but
 //! for what a compressed file happens to hold where, which is taken as spread evenly.
 
+use super::Form;
 use super::config::Regime;
 use crate::array::{Compression, DType, Order, Picks, Shape};
 use crate::record::Limits;
@@ -26,7 +27,7 @@ pub(super) struct Floor {
 pub(super) struct Task {
     pub workload: Workload,
     pub regime: Regime,
-    pub layout: Layout,
+    pub form: Form,
     pub shape: Shape,
     pub dtype: DType,
     pub density: f64,
@@ -85,7 +86,10 @@ impl Task {
         let all = Touched { pieces: self.file_bytes.div_ceil(piece), is_run: true };
         let Some(selection) = self.workload.selection(self.shape, self.seed) else { return all };
         let Ok((rows, cols)) = selection.resolve(self.shape) else { return all };
-        let found = match self.layout {
+        let Some(layout) = self.form.layout() else {
+            return Touched { pieces: self.own_share(&all, rows.len(), cols.len()), is_run: true };
+        };
+        let found = match layout {
             Layout::Dense(Order::C) => self.dense(rows, cols, self.shape.cols, piece),
             Layout::Dense(Order::Fortran) => self.dense(cols, rows, self.shape.rows, piece),
             Layout::Sparse(Compression::Csr) => self.sparse(rows, cols, self.shape, piece),
@@ -95,6 +99,13 @@ impl Task {
             }
         };
         Touched { pieces: found.pieces.min(all.pieces), ..found }
+    }
+
+    /// Of a format that is not known: the cells' share of all pieces, in whatever way they lie best for that.
+    fn own_share(&self, all: &Touched, rows: usize, cols: usize) -> u64 {
+        let cells = self.shape.rows as f64 * self.shape.cols as f64;
+        let share = rows as f64 * cols as f64 / cells.max(1.0);
+        (all.pieces as f64 * share).ceil().min(all.pieces as f64) as u64
     }
 
     /// Of lines of `length` elements: positions of whole lines are one run.
@@ -158,17 +169,16 @@ mod tests {
         page_fault_seconds: None,
     };
 
-    fn task(workload: Workload, regime: Regime, layout: Layout) -> Task {
+    fn task(workload: Workload, regime: Regime, form: impl Into<Form>) -> Task {
+        let form = form.into();
         let shape = Shape::new(1_000_000, 100);
-        let (density, file_bytes) = match layout {
-            Layout::Dense(_) => (1.0, 400_000_000),
-            Layout::Sparse(_) => (0.01, 8_000_000),
-        };
-        Task { workload, regime, layout, shape, dtype: DType::F32, density, file_bytes, seed: 1 }
+        let (density, file_bytes) =
+            if form.is_sparse() { (0.01, 8_000_000) } else { (1.0, 400_000_000) };
+        Task { workload, regime, form, shape, dtype: DType::F32, density, file_bytes, seed: 1 }
     }
 
-    fn seconds(workload: Workload, regime: Regime, layout: Layout) -> f64 {
-        task(workload, regime, layout).floor(&LIMITS).unwrap().seconds
+    fn seconds(workload: Workload, regime: Regime, form: impl Into<Form>) -> f64 {
+        task(workload, regime, form).floor(&LIMITS).unwrap().seconds
     }
 
     const C: Layout = Layout::Dense(Order::C);
@@ -188,6 +198,8 @@ mod tests {
         about(seconds(Workload::ExtractColumn, Regime::Cold, C), 0.4);
         about(seconds(Workload::ExtractColumn, Regime::Cold, F), 0.004);
         about(seconds(Workload::ExtractColumn, Regime::Cold, CSC), 20.0 * 4096.0 / 1e9);
+        // Of who knows how: what is asked for.
+        about(seconds(Workload::ExtractColumn, Regime::Cold, Form::Own { peer: 0 }), 0.004);
         // In memory a line of the cache for each row.
         about(seconds(Workload::ExtractColumn, Regime::Warm, C), 64e6 / 1e10);
         // 1000 rows or more in pages of their own.

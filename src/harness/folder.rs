@@ -75,19 +75,6 @@ fn is_dead(lock: &Path) -> bool {
     }
 }
 
-/// Removes a file that may not be there.
-///
-/// # Errors
-/// Where it is there and stays.
-pub(super) fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", error).at(path))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,24 +7,25 @@ use super::config::{Config, Contender};
 use super::entrant::{Entrant, Start};
 use super::floor::{Floor, Task};
 use super::folder::DataFolder;
-use super::matrix::{DataFiles, Matrix, extension};
+use super::matrix::{DataFiles, Matrix};
 use super::plan::Group;
 use super::process::TrialProcess;
 use super::protocol::{Ready, Reply, Request};
 use super::results::Results;
-use super::sample::{Entry, Stop, is_fill, length, unexpected};
+use super::sample::{Entry, Stop, is_fill, unexpected};
 use super::scope::Scope;
-use super::{Observer, regime};
+use super::{Form, Observer, regime, tree};
 use crate::error::{Error, Result};
 use crate::measure;
 use crate::record::{self, Limits, Line, Status, Summary};
-use crate::store::{Cancel, Context, Layout};
+use crate::store::{Cancel, Context};
 use crate::sys;
 
 /// Whether what a group fills is wanted afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Afterwards {
-    /// The last right fill of each layout by a backend of this crate's becomes the file that extracts read.
+    /// The last right fill of each layout by a backend of this crate's becomes the file that extracts read; that of a peer in a
+    /// format of its own, the one that it reads.
     Keep,
     /// Every file is removed once it is verified.
     Remove,
@@ -79,10 +80,10 @@ impl Runner<'_> {
                         self.observer.passed(expected.saturating_sub(round + 1));
                         self.clear(group, entry);
                         if let Some(entry) = entries[place].take() {
-                            let (layout, mut record) = (entry.layout, entry.record);
+                            let (form, mut record) = (entry.form, entry.record);
                             record.samples.extend(sample.map(|sample| *sample));
                             (record.status, record.reason) = (status, Some(reason));
-                            self.append(group, layout, record)?;
+                            self.append(group, form, record)?;
                         }
                     }
                 }
@@ -91,7 +92,7 @@ impl Runner<'_> {
         }
         for entry in entries.into_iter().flatten() {
             entry.process.end();
-            self.append(group, entry.layout, entry.record)?;
+            self.append(group, entry.form, entry.record)?;
         }
         Ok(())
     }
@@ -127,7 +128,7 @@ impl Runner<'_> {
         };
         self.observer.passed(self.config.samples.expected() as usize);
         (record.status, record.reason) = (status, Some(reason));
-        self.append(group, entrant.layout(), record)?;
+        self.append(group, entrant.form(), record)?;
         Ok(None)
     }
 
@@ -139,26 +140,32 @@ impl Runner<'_> {
         record: &mut record::Trial,
     ) -> Result<Entry, Stop> {
         let entrant = Entrant::new(self.config, contender);
-        let layout = entrant.layout();
+        let form = entrant.form();
         let ended = |status, reason: String| Err(Stop::Trial { status, reason, sample: None });
         if let Some(reason) = entrant.declines(group.workload) {
             return ended(Status::Unsupported, reason.to_owned());
         }
-        if let Some(reason) = self.scope.excludes(group.workload, group.regime, layout) {
+        if let Some(reason) = self.scope.excludes(group.workload, group.regime, form) {
             return ended(Status::Unsupported, reason);
         }
         let path = if is_fill(group.workload) {
-            self.folder.file(&format!("fill-{place}.{}", extension(layout)))
+            self.folder.file(&format!("fill-{place}.{}", form.extension()))
         } else {
-            let path = self.files.file(layout, self.context)?.map_err(Stop::failed)?;
-            record.data.bytes_on_disk = length(&path);
+            let path = match form {
+                Form::Shared(layout) => {
+                    self.files.file(layout, self.context)?.map_err(Stop::failed)?
+                }
+                Form::Own { .. } => self.own_data(entrant, group.workload)?,
+            };
+            record.data.bytes_on_disk = tree::length(&path);
             path
         };
         let mut process = self.process(group, entrant)?;
         let input = self.input(group, contender);
-        let request = entrant.request(group, self.matrix.shape, &path, input, record.data.clone());
+        let (workload, regime, shape) = (group.workload, group.regime, self.matrix.shape);
+        let request = entrant.request(workload, regime, shape, &path, input, record.data.clone());
         let request = Request::Trial { trial: Box::new(request) };
-        let silence = self.silence(group, layout, None);
+        let silence = self.silence(group.workload, form, None);
         let reply = process.ask(&request, silence).map_err(|error| absence(entrant, error))?;
         let leaves_sparse = match reply {
             Reply::Ready(Ready { sparse_values, .. }) => sparse_values,
@@ -167,7 +174,7 @@ impl Runner<'_> {
         };
         let baseline = sys::anonymous_bytes(process.id()).ok();
         let record = record.clone();
-        Ok(Entry { contender, layout, process, path, leaves_sparse, baseline, record })
+        Ok(Entry { contender, form, process, path, leaves_sparse, baseline, record })
     }
 
     /// The copy of an input that a fill by `contender` takes columns from.
@@ -197,7 +204,7 @@ impl Runner<'_> {
             peer: entrant.version(self.peers),
             workload: group.workload.id().to_owned(),
             regime: group.regime.to_string(),
-            data: self.matrix.record(entrant.layout()),
+            data: self.matrix.record(entrant.form()),
             status: Status::Ok,
             reason: None,
             bytes_requested: group.workload.bytes_requested(self.matrix.shape, self.matrix.dtype),
@@ -209,7 +216,7 @@ impl Runner<'_> {
     }
 
     /// Sums a trial up and appends its record.
-    fn append(&mut self, group: &Group, layout: Layout, mut record: record::Trial) -> Result<()> {
+    fn append(&mut self, group: &Group, form: Form, mut record: record::Trial) -> Result<()> {
         // How long a wrong answer took says nothing.
         let right = record.samples.iter().filter(|sample| sample.verified);
         let seconds: Vec<_> = right.map(|sample| sample.seconds).collect();
@@ -223,7 +230,7 @@ impl Runner<'_> {
                 low_seconds: interval.low,
                 high_seconds: interval.high,
             });
-        if let Some(floor) = self.floor(group, layout, &record) {
+        if let Some(floor) = self.floor(group, form, &record) {
             (record.limit_seconds, record.limit_formula) =
                 (Some(floor.seconds), Some(floor.formula));
         }
@@ -232,12 +239,12 @@ impl Runner<'_> {
     }
 
     /// The least time in which this machine could do what a trial did.
-    fn floor(&self, group: &Group, layout: Layout, record: &record::Trial) -> Option<Floor> {
+    fn floor(&self, group: &Group, form: Form, record: &record::Trial) -> Option<Floor> {
         let Matrix { shape, dtype, density, .. } = *self.matrix;
         let task = Task {
             workload: group.workload,
             regime: group.regime,
-            layout,
+            form,
             shape,
             dtype,
             density,
@@ -259,7 +266,7 @@ impl Runner<'_> {
 }
 
 /// Why a trial does not begin whose program cannot be started or does not get ready.
-fn absence(entrant: Entrant<'_>, error: Error) -> Stop {
+pub(super) fn absence(entrant: Entrant<'_>, error: Error) -> Stop {
     match error.into() {
         Stop::Trial { reason, sample, .. } => {
             Stop::Trial { status: entrant.absent(), reason, sample }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Form;
 use super::config::{Config, Data, mistake};
 use super::folder::DataFolder;
 use super::scope::Scope;
@@ -87,7 +88,9 @@ impl Matrix {
                     let store = AnyStore::open(path, options)?;
                     Answers::of_any(&store, config.seed, &workloads, context)?
                 };
-                let copy = |layout| (layout, folder.file(&format!("input.{}", extension(layout))));
+                let copy = |layout| {
+                    (layout, folder.file(&format!("input.{}", Form::Shared(layout).extension())))
+                };
                 let copies: Vec<_> = scope.copies().into_iter().map(copy).collect();
                 for (layout, copy) in &copies {
                     convert(path, copy, target(*layout), options, context)?;
@@ -116,11 +119,12 @@ impl Matrix {
         self.copies().iter().find(|(of, _)| *of == layout).map(|(_, path)| path.as_path())
     }
 
-    /// The record of this matrix in a file of `layout`.
-    pub(super) fn record(&self, layout: Layout) -> record::Data {
-        let (order, layout) = match layout {
-            Layout::Dense(order) => (Some(order.to_string()), None),
-            Layout::Sparse(compression) => (None, Some(compression.to_string())),
+    /// The record of this matrix in data of `form`.
+    pub(super) fn record(&self, form: Form) -> record::Data {
+        let (order, layout) = match form {
+            Form::Shared(Layout::Dense(order)) => (Some(order.to_string()), None),
+            Form::Shared(Layout::Sparse(compression)) => (None, Some(compression.to_string())),
+            Form::Own { .. } => (None, Some(Form::OWN.to_owned())),
         };
         let source = match &self.origin {
             Origin::Generated(_) => Some("generated".to_owned()),
@@ -197,12 +201,12 @@ fn entries<T: Element>(store: &dyn ArrayStore<Elem = T>, context: &Context) -> R
     Ok(entries)
 }
 
-/// The files of a matrix that extracts read, one for each layout, made when first wanted.
+/// The data of a matrix that extracts read, for each form, made when first wanted.
 #[derive(Debug)]
 pub(super) struct DataFiles<'a> {
     matrix: &'a Matrix,
     folder: &'a DataFolder,
-    made: Vec<(Layout, Result<PathBuf, String>)>,
+    made: Vec<(Form, Result<PathBuf, String>)>,
 }
 
 impl<'a> DataFiles<'a> {
@@ -219,45 +223,56 @@ impl<'a> DataFiles<'a> {
         layout: Layout,
         context: &Context,
     ) -> Result<Result<PathBuf, String>> {
-        if let Some((_, made)) = self.made.iter().find(|(of, _)| *of == layout) {
+        if let Some(made) = self.made(layout.into()) {
             return Ok(made.clone());
         }
-        let path = self.path(layout);
+        let path = self.path(layout.into());
         let made = match self.matrix.write(&path, layout, context) {
             Err(error) if error.kind() == crate::ErrorKind::Cancelled => return Err(error),
             Err(error) => Err(format!("the data file cannot be made: {error}")),
             Ok(()) => Ok(path),
         };
-        self.made.push((layout, made.clone()));
+        self.made.push((layout.into(), made.clone()));
         Ok(made)
     }
 
-    /// Takes the verified file `filled` as the one in `layout`, unless there is one; else removes it.
+    /// The data of `form`, or why there are none, where they have been made.
+    pub(super) fn made(&self, form: Form) -> Option<&Result<PathBuf, String>> {
+        self.made.iter().find(|(of, _)| *of == form).map(|(_, made)| made)
+    }
+
+    /// Keeps data of `form` that a peer has made at their path, or why it did not.
+    pub(super) fn keep(&mut self, form: Form, made: Result<PathBuf, String>) {
+        self.made.push((form, made));
+    }
+
+    /// Takes the verified data at `filled` as those of `form`, unless there are some; else removes them.
     ///
     /// # Errors
     /// Where it can be neither moved nor removed.
-    pub(super) fn adopt(&mut self, layout: Layout, filled: &Path) -> Result<()> {
-        if self.made.iter().any(|(of, _)| *of == layout) {
-            return super::folder::remove(filled);
+    pub(super) fn adopt(&mut self, form: Form, filled: &Path) -> Result<()> {
+        if self.made(form).is_some() {
+            return super::tree::remove(filled);
         }
-        let path = self.path(layout);
+        let path = self.path(form);
         std::fs::rename(filled, &path)
             .map_err(|error| crate::Error::io("move", error).at(filled))?;
-        self.made.push((layout, Ok(path)));
+        self.made.push((form, Ok(path)));
         Ok(())
     }
 
-    /// Makes room for a file in `layout` that is to be filled: what stands there goes.
+    /// Makes room for data of `form` that are to be filled: what stands there goes.
     ///
     /// # Errors
     /// Where it cannot be removed.
-    pub(super) fn give_up(&mut self, layout: Layout) -> Result<()> {
-        self.made.retain(|(of, _)| *of != layout);
-        super::folder::remove(&self.path(layout))
+    pub(super) fn give_up(&mut self, form: Form) -> Result<()> {
+        self.made.retain(|(of, _)| *of != form);
+        super::tree::remove(&self.path(form))
     }
 
-    fn path(&self, layout: Layout) -> PathBuf {
-        self.folder.file(&format!("data-{layout}.{}", extension(layout)))
+    /// Where the data of `form` are, or will be.
+    pub(super) fn path(&self, form: Form) -> PathBuf {
+        self.folder.file(&format!("data-{form}.{}", form.extension()))
     }
 
     /// Removes the files, and the input's copies.
@@ -269,16 +284,8 @@ impl<'a> DataFiles<'a> {
             self.made.iter().filter_map(|(_, made)| made.as_ref().ok().map(PathBuf::as_path));
         let copies = self.matrix.copies().iter().map(|(_, copy)| copy.as_path());
         for file in files.chain(copies) {
-            super::folder::remove(file)?;
+            super::tree::remove(file)?;
         }
         Ok(())
-    }
-}
-
-/// The extension of a file in `layout`.
-pub(super) fn extension(layout: Layout) -> &'static str {
-    match layout {
-        Layout::Dense(_) => "npy",
-        Layout::Sparse(_) => "npz",
     }
 }

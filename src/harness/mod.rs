@@ -11,9 +11,11 @@ mod entrant;
 mod environment;
 mod floor;
 mod folder;
+mod form;
 mod group;
 mod matrix;
 mod observe;
+mod own;
 mod peers;
 mod plan;
 mod probe;
@@ -30,11 +32,13 @@ mod space;
 mod testing;
 #[cfg(all(test, unix))]
 mod tests;
+mod tree;
 mod trial;
 mod verify;
 
 pub use config::{Backend, Config, Contender, Data, Regime};
 pub use controls::{Finding, Verdict, self_test};
+pub use form::Form;
 pub use peers::Peer;
 pub use plan::{Group, Part, Plan};
 pub use probe::{Probed, probe};

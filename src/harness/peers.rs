@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::Form;
 use super::config::mistake;
 use crate::array::{Compression, Order};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,8 +33,8 @@ pub struct Peer {
     pub command: Vec<OsString>,
     /// What its author did to make it fast.
     pub tuning: String,
-    /// How its files lie.
-    pub layout: Layout,
+    /// How its files lie; none where they are of its own format.
+    pub layout: Option<Layout>,
     /// What it does; all where none.
     pub workloads: Option<Vec<Workload>>,
     /// Where its commands run: the manifest's folder.
@@ -81,13 +82,14 @@ impl Peer {
             return Err(mistake("a peer's command must name a program"));
         }
         let layout = match &*manifest.data {
-            "c" => Layout::Dense(Order::C),
-            "f" => Layout::Dense(Order::Fortran),
-            "csr" => Layout::Sparse(Compression::Csr),
-            "csc" => Layout::Sparse(Compression::Csc),
+            "c" => Some(Layout::Dense(Order::C)),
+            "f" => Some(Layout::Dense(Order::Fortran)),
+            "csr" => Some(Layout::Sparse(Compression::Csr)),
+            "csc" => Some(Layout::Sparse(Compression::Csc)),
+            Form::OWN => None,
             other => {
-                let reason = format!("'{other}' is not a layout: write one of c, f, csr, csc");
-                return Err(mistake(reason));
+                let forms = format!("write one of c, f, csr, csc, {}", Form::OWN);
+                return Err(mistake(format!("'{other}' is not a layout: {forms}")));
             }
         };
         let workloads = manifest
@@ -105,12 +107,20 @@ impl Peer {
         })
     }
 
-    /// Lets commands that begin with `python3` run by this one.
-    pub fn run_python_by(&mut self, python: &Path) {
+    /// Lets commands run the programs that are in this folder, where they name one.
+    pub fn look_in(&mut self, folder: &Path) {
         for command in [&mut self.version, &mut self.command] {
-            let named = command.iter_mut().find(|word| *word == "python3");
-            named.into_iter().for_each(|word| *word = python.as_os_str().to_owned());
+            let Some(program) = command.first_mut() else { continue };
+            let there = folder.join(&*program);
+            if there.is_file() {
+                *program = there.into_os_string();
+            }
         }
+    }
+
+    /// The workload by which a file of its own is read back; none where it visits no matrix.
+    pub(super) fn visit(&self) -> Option<Workload> {
+        [Workload::Scan, Workload::ExtractColumns].into_iter().find(|visit| self.does(*visit))
     }
 
     /// Whether the peer does `workload`.
@@ -155,8 +165,6 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
-
     use super::*;
 
     const GOOD: &str = r#"{"name":"numpy-memmap","version":["echo","numpy 2.4"],"command":["python3","p.py"],
@@ -165,16 +173,18 @@ mod tests {
     #[test]
     fn a_manifest_says_what_takes_part() {
         let peer = Peer::parse(GOOD, PathBuf::from(".")).unwrap();
-        assert_eq!((&*peer.name, peer.layout), ("numpy-memmap", Layout::Dense(Order::C)));
+        assert_eq!((&*peer.name, peer.layout), ("numpy-memmap", Some(Layout::Dense(Order::C))));
         assert!(peer.does(Workload::Scan) && !peer.does(Workload::FillColumns));
         #[cfg(unix)]
         assert_eq!(peer.description(), "numpy 2.4 (none)");
+        let folder = tempfile::tempdir().unwrap();
+        let python = folder.path().join("python3");
+        std::fs::write(&python, "").unwrap();
         let mut other = peer.clone();
-        other.run_python_by(Path::new("/env/bin/python3"));
-        assert_eq!(
-            (&other.version, &*other.command[0]),
-            (&peer.version, OsStr::new("/env/bin/python3"))
-        );
+        other.look_in(folder.path());
+        assert_eq!((&other.version, &*other.command[0]), (&peer.version, python.as_os_str()));
+        let own = GOOD.replace("\"c\"", "\"own\"");
+        assert_eq!(Peer::parse(&own, PathBuf::from(".")).unwrap().layout, None);
     }
 
     #[test]

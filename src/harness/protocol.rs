@@ -65,6 +65,10 @@ pub(super) struct TrialRequest {
     pub rows: Option<WireAxis>,
     /// Which columns.
     pub columns: Option<WireAxis>,
+    /// A dense `.npy` that a peer is to make the file or folder at `path` from before it is ready; null where it is there, or is
+    /// to be filled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub make_from: Option<PathBuf>,
 }
 
 /// Some indices along an axis.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::config::Regime;
+use super::tree;
 use crate::error::Error;
 use crate::sys::{self, MemoryGroup, Residency};
 
@@ -33,8 +34,8 @@ pub(super) fn with_advice(error: &Error) -> String {
     }
 }
 
-/// Brings the file at `path` into the state that `regime` asks for, and proves it: the share of it that is
-/// resident.
+/// Brings the file at `path`, or all files in that folder, into the state that `regime` asks for, and proves it: the share
+/// of their pages that is resident.
 ///
 /// # Errors
 /// Why the state could not be brought about, in one line.
@@ -64,12 +65,15 @@ pub(super) fn establish(regime: Regime, path: &Path) -> Result<f64, String> {
 }
 
 fn bring_about(regime: Regime, path: &Path) -> crate::Result<Residency> {
+    let files = tree::files(path)?;
     match regime {
-        Regime::Warm => sys::make_resident(path)?,
+        Regime::Warm => files.iter().try_for_each(|file| sys::make_resident(file))?,
         // Pages that stayed would be charged to whoever brought them in: they would escape a limit.
-        Regime::Cold | Regime::Limited { .. } => sys::evict(path)?,
+        Regime::Cold | Regime::Limited { .. } => {
+            files.iter().try_for_each(|file| sys::evict(file))?
+        }
     }
-    sys::residency(path)
+    tree::residency(path)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -79,7 +79,7 @@ impl Results {
             }
             _ => self.file.sync_all().map_err(|error| Error::io("write", error).at(&self.path))?,
         }
-        super::folder::remove(&self.path.with_file_name(OLD))?;
+        super::tree::remove(&self.path.with_file_name(OLD))?;
         Ok(self.lines)
     }
 
@@ -101,7 +101,7 @@ impl Results {
         let Self { file, path, lines } = self;
         drop(file);
         if !lines.iter().any(|line| matches!(line, Line::Trial(_))) {
-            super::folder::remove(&path)?;
+            super::tree::remove(&path)?;
             let old = path.with_file_name(OLD);
             if old.exists() {
                 fs::rename(&old, &path).map_err(|error| Error::io("move", error).at(&old))?;

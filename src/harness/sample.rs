@@ -14,11 +14,10 @@ use super::plan::Group;
 use super::process::TrialProcess;
 use super::protocol::{Reply, Request};
 use super::verify::{Checker, Found};
-use super::{folder, regime, values_path};
+use super::{Form, regime, tree, values_path};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{self, Sample, Status};
 use crate::store::Layout;
-use crate::sys;
 use crate::workload::{AnswerKind, Workload};
 
 /// How long a trial may be silent beside what its data need.
@@ -36,7 +35,7 @@ const ANSWER: &str = "answer";
 /// A trial under way.
 pub(super) struct Entry {
     pub contender: Contender,
-    pub layout: Layout,
+    pub form: Form,
     pub process: TrialProcess,
     /// The file that is read or made.
     pub path: PathBuf,
@@ -85,19 +84,20 @@ impl Runner<'_> {
         round: usize,
         afterwards: Afterwards,
     ) -> Result<Sample, Stop> {
-        // What all read is made here: a peer's file may lie as its own program likes it.
-        let is_own = matches!(entry.contender, Contender::Backend(_));
-        let afterwards = if is_own { afterwards } else { Afterwards::Remove };
+        // What all read is made here: a peer's file may lie as its own program likes it, which is what it reads itself.
+        let is_ours = matches!(entry.contender, Contender::Backend(_));
+        let is_kept = is_ours || matches!(entry.form, Form::Own { .. });
+        let afterwards = if is_kept { afterwards } else { Afterwards::Remove };
         if afterwards == Afterwards::Keep {
-            self.files.give_up(entry.layout)?;
+            self.files.give_up(entry.form)?;
         }
         let resident_before = self.prepare(group, entry)?;
         // What a visit saw is asked for once; the sums of an epoch tell of the rows' order, all values would not.
         let asks_values = round == 0
             && group.workload.answer() == AnswerKind::Sums
             && group.workload != Workload::ShuffleEpoch;
-        let values = self.scope.values(entry.layout, entry.leaves_sparse).filter(|_| asks_values);
-        let (go, silence) = (round as u32 + 1, self.silence(group, entry.layout, values));
+        let values = self.scope.values(entry.form, entry.leaves_sparse).filter(|_| asks_values);
+        let (go, silence) = (round as u32 + 1, self.silence(group.workload, entry.form, values));
         let observation = Observation::begin(&entry.process, self.folder.path());
         let reply = entry.process.ask(&Request::Go { go }, silence);
         let observed = observation.end(&entry.process);
@@ -120,15 +120,15 @@ impl Runner<'_> {
             other => return Err(unexpected(&other)),
         }
         let found = self.check(group, entry, &answer, values)?;
-        folder::remove(&answer)?;
+        tree::remove(&answer)?;
         if let Some(layout) = values {
-            folder::remove(&values_path(&answer, layout))?;
+            tree::remove(&values_path(&answer, layout))?;
         }
         if is_fill(group.workload) {
-            entry.record.data.bytes_on_disk = length(&entry.path);
+            entry.record.data.bytes_on_disk = tree::length(&entry.path);
             match (afterwards, &found.wrong) {
-                (Afterwards::Keep, None) => self.files.adopt(entry.layout, &entry.path)?,
-                _ => folder::remove(&entry.path)?,
+                (Afterwards::Keep, None) => self.files.adopt(entry.form, &entry.path)?,
+                _ => tree::remove(&entry.path)?,
             }
         }
         sample.digest = found.digest.map(|digest| digest.to_string());
@@ -151,7 +151,7 @@ impl Runner<'_> {
             let share = regime::establish(group.regime, &entry.path);
             return share.map(Some).map_err(Stop::unavailable);
         }
-        folder::remove(&entry.path)?;
+        tree::remove(&entry.path)?;
         if let Some(input) = self.input(group, entry.contender) {
             // What is filled with is read while the clock stands; resident, it moves no byte of the device.
             regime::establish(Regime::Warm, input).map_err(Stop::failed)?;
@@ -163,11 +163,11 @@ impl Runner<'_> {
     pub(super) fn clear(&self, group: &Group, entry: &Entry) {
         let answer = self.folder.file(ANSWER);
         let fill = is_fill(group.workload).then(|| entry.path.clone());
-        let values = self.scope.values(entry.layout, entry.leaves_sparse);
+        let values = self.scope.values(entry.form, entry.leaves_sparse);
         let values = values.map(|layout| values_path(&answer, layout));
         for path in [answer].into_iter().chain(values).chain(fill) {
             // What stays goes with the folder.
-            let _ = folder::remove(&path);
+            let _ = tree::remove(&path);
         }
     }
 
@@ -177,36 +177,38 @@ impl Runner<'_> {
         entry: &Entry,
         answer: &Path,
         values: Option<Layout>,
-    ) -> Result<Found> {
+    ) -> Result<Found, Stop> {
         let checker = Checker { matrix: self.matrix, context: self.context };
-        match group.workload.selection(self.matrix.shape, self.config.seed) {
+        let found = match group.workload.selection(self.matrix.shape, self.config.seed) {
             Some(selection) => {
                 let shape = selection.shape(self.matrix.shape)?;
                 checker.values(group.workload, shape, answer)
             }
-            None if is_fill(group.workload) => {
-                checker.file(entry.contender, entry.layout, &entry.path, answer)
-            }
+            None if is_fill(group.workload) => match entry.form {
+                Form::Shared(layout) => checker.file(entry.contender, layout, &entry.path, answer),
+                Form::Own { .. } => return self.read_back(entry, answer),
+            },
             None if group.workload.answer() == AnswerKind::Product => checker.product(answer),
             None => checker.sums(group.workload, answer, values),
-        }
+        };
+        Ok(found?)
     }
 
-    /// How long a reply is waited for by one who works on a file of `layout`, and leaves `values`.
+    /// How long a reply is waited for by one who does `workload` on data of `form`, and leaves `values`.
     pub(super) fn silence(
         &self,
-        group: &Group,
-        layout: Layout,
+        workload: Workload,
+        form: Form,
         values: Option<Layout>,
     ) -> Duration {
-        let file_bytes = |layout| self.scope.extent.file_bytes(layout);
+        let bytes = |form: Form| self.scope.extent.bytes(form);
         self.config.silence.unwrap_or_else(|| {
-            let on_disk = file_bytes(layout).max(values.map_or(0, file_bytes));
+            let on_disk = bytes(form).max(values.map_or(0, |layout| bytes(layout.into())));
             // What a sparse file takes in or gives out is made dense in memory, however small the file is.
-            let in_memory = match (layout, group.workload) {
-                (Layout::Dense(_), _) => 0,
-                (_, Workload::ExtractColumns | Workload::Scan | Workload::Spmv) => 0,
-                _ => group.workload.bytes_requested(self.matrix.shape, self.matrix.dtype),
+            let in_memory = match workload {
+                _ if !form.is_sparse() => 0,
+                Workload::ExtractColumns | Workload::Scan | Workload::Spmv => 0,
+                _ => workload.bytes_requested(self.matrix.shape, self.matrix.dtype),
             };
             SILENCE
                 + Duration::from_secs(on_disk / SLOW_BYTES_PER_SECOND)
@@ -224,7 +226,7 @@ fn keeps_word(group: &Group, entry: &Entry) -> Result<(), String> {
     if !entry.process.is_bounded() {
         return Err("left the control group that bounds its memory".to_owned());
     }
-    let unwritten = is_fill(group.workload).then(|| sys::unwritten_pages(&entry.path));
+    let unwritten = is_fill(group.workload).then(|| tree::unwritten_pages(&entry.path));
     match unwritten {
         Some(Ok(Some(pages @ 1..))) => Err(format!(
             "says that it is done, with {pages} pages of its file not yet on the device"
@@ -236,11 +238,6 @@ fn keeps_word(group: &Group, entry: &Entry) -> Result<(), String> {
 /// Whether a file is made, rather than read.
 pub(super) fn is_fill(workload: Workload) -> bool {
     workload.answer() == AnswerKind::File
-}
-
-/// Bytes of the file at `path`, if there is one.
-pub(super) fn length(path: &Path) -> Option<u64> {
-    std::fs::metadata(path).ok().map(|metadata| metadata.len())
 }
 
 /// What follows from a reply that was not asked for.

@@ -2,6 +2,7 @@
 //!
 //! Owns the bounds, and what follows from them: which workloads, files and copies there are. Makes none of them.
 
+use super::Form;
 use super::config::{Config, Contender, Data, Regime};
 use super::entrant::Entrant;
 use super::protocol::MAX_LISTED_ROWS;
@@ -35,16 +36,16 @@ impl<'a> Scope<'a> {
         Self { config, extent, memory_bytes }
     }
 
-    /// Why `workload` is left out in `regime` over files of `layout`; none where it takes place.
+    /// Why `workload` is left out in `regime` over data of `form`; none where it takes place.
     pub(super) fn excludes(
         &self,
         workload: Workload,
         regime: Regime,
-        layout: Layout,
+        form: Form,
     ) -> Option<String> {
         self.unheld(workload, regime)
             .or_else(|| self.unlisted(workload))
-            .or_else(|| self.undensified(workload, layout))
+            .or_else(|| self.undensified(workload, form))
     }
 
     /// Where the values that `workload` answers with are more than memory holds.
@@ -66,13 +67,14 @@ impl<'a> Scope<'a> {
     }
 
     /// Where a sparse input would have to be made dense, and is too large for that.
-    fn undensified(&self, workload: Workload, layout: Layout) -> Option<String> {
+    fn undensified(&self, workload: Workload, form: Form) -> Option<String> {
         let bytes = self.extent.dense_bytes();
         if !self.extent.is_sparse_input() || bytes <= MOST_DENSE_BYTES {
             return None;
         }
-        let what = match (layout, workload) {
-            (Layout::Dense(_), _) => "its dense file",
+        let what = match (form, workload) {
+            (Form::Shared(Layout::Dense(_)), _) => "its dense file",
+            (Form::Own { .. }, _) => "the dense file that it makes its own from",
             (_, Workload::FillColumns) => "all columns that it is given",
             (_, Workload::ShuffleEpoch) => "all rows that it is given",
             _ => return None,
@@ -85,8 +87,8 @@ impl<'a> Scope<'a> {
 
     /// Whether `contender` takes part in `workload`, in one regime at least.
     fn includes(&self, contender: Contender, workload: Workload) -> bool {
-        let layout = self.config.layout(contender);
-        let takes_place = |&regime: &Regime| self.excludes(workload, regime, layout).is_none();
+        let form = self.config.form(contender);
+        let takes_place = |&regime: &Regime| self.excludes(workload, regime, form).is_none();
         Entrant::new(self.config, contender).declines(workload).is_none()
             && self.config.regimes.iter().any(takes_place)
     }
@@ -105,9 +107,14 @@ impl<'a> Scope<'a> {
         each_once(self.pairs().into_iter().map(|(_, workload)| workload))
     }
 
-    /// The layouts of files that are made, each once.
-    pub(super) fn layouts(&self) -> Vec<Layout> {
-        each_once(self.pairs().into_iter().map(|(contender, _)| self.config.layout(contender)))
+    /// The forms of the data that are made, each once. A peer makes its own from a dense file.
+    pub(super) fn forms(&self) -> Vec<Form> {
+        let forms = |(contender, workload)| {
+            let form = self.config.form(contender);
+            let is_made = form.layout().is_none() && workload != Workload::FillColumns;
+            [form].into_iter().chain(is_made.then(|| self.config.source().into()))
+        };
+        each_once(self.pairs().into_iter().flat_map(forms))
     }
 
     /// The copies of an input whose columns fills take, each once: none where nothing is filled.
@@ -128,13 +135,13 @@ impl<'a> Scope<'a> {
         })
     }
 
-    /// How all values of a visit over files of `layout` are left to be checked: as a sparse file where the program leaves
+    /// How all values of a visit over data of `form` are left to be checked: as a sparse file where the program leaves
     /// such and it is smaller, else as a dense one, if that is made at all.
-    pub(super) fn values(&self, layout: Layout, leaves_sparse: bool) -> Option<Layout> {
+    pub(super) fn values(&self, form: Form, leaves_sparse: bool) -> Option<Layout> {
         let (sparse, dense) = (Layout::Sparse(Compression::Csc), Layout::Dense(Order::Fortran));
-        let is_made_dense = self.undensified(Workload::Scan, dense).is_none();
+        let is_made_dense = self.undensified(Workload::Scan, dense.into()).is_none();
         let is_smaller = self.extent.file_bytes(sparse) < self.extent.file_bytes(dense);
-        if leaves_sparse && matches!(layout, Layout::Sparse(_)) && (is_smaller || !is_made_dense) {
+        if leaves_sparse && form.is_sparse() && (is_smaller || !is_made_dense) {
             return Some(sparse);
         }
         is_made_dense.then_some(dense)
@@ -142,8 +149,8 @@ impl<'a> Scope<'a> {
 
     /// What would help where the disk does not hold the files.
     pub(super) fn advice(&self) -> &'static str {
-        let is_dense = |layout: &Layout| matches!(layout, Layout::Dense(_));
-        let makes_dense = || self.layouts().iter().chain(&self.copies()).any(is_dense);
+        let copies = || self.copies().into_iter().map(Form::Shared);
+        let makes_dense = || self.forms().into_iter().chain(copies()).any(|form| !form.is_sparse());
         match &self.config.data {
             Data::Generated { .. } => {
                 "put them elsewhere with --data-dir, or take a smaller --shape"
@@ -201,7 +208,7 @@ mod tests {
         Scope { config, extent, memory_bytes: 16 << 30 }
     }
 
-    fn peer(layout: Layout, workloads: Option<Vec<Workload>>) -> Peer {
+    fn peer(layout: Option<Layout>, workloads: Option<Vec<Workload>>) -> Peer {
         Peer {
             name: "scipy".to_owned(),
             version: Vec::new(),
@@ -219,8 +226,8 @@ mod tests {
         let web = sparse(&config, 325_729);
         let kept = [Workload::ExtractColumn, Workload::ExtractColumns, Workload::ExtractRows];
         for workload in [&kept[..], &[Workload::Scan, Workload::Spmv]].concat() {
-            assert_eq!(web.excludes(workload, Regime::Warm, CSR), None, "{workload}");
-            let told = web.excludes(workload, Regime::Warm, C).unwrap();
+            assert_eq!(web.excludes(workload, Regime::Warm, CSR.into()), None, "{workload}");
+            let told = web.excludes(workload, Regime::Warm, C.into()).unwrap();
             assert_eq!(
                 told,
                 "its dense file would take 790.5 GiB: no more than 64.0 GiB of a sparse input is made dense"
@@ -234,16 +241,16 @@ mod tests {
                 "its answer takes 49.4 GiB: half of the free memory is 8.0 GiB",
             ),
         ] {
-            let told = web.excludes(workload, Regime::Warm, CSC).unwrap();
+            let told = web.excludes(workload, Regime::Warm, CSC.into()).unwrap();
             assert!(told.starts_with(reason), "{told}");
         }
-        assert_eq!(web.layouts(), [CSR, CSC]);
+        assert_eq!(web.forms(), [CSR.into(), CSC.into()]);
         assert!(web.copies().is_empty() && !web.workloads().contains(&Workload::FillColumns));
         // Two files, and the rows that are answered with: nothing as large as the matrix would be.
         let rows = 2000 * 325_729 * 8;
         assert!((rows..rows + (100 << 20)).contains(&space::needed_bytes(&web)));
-        assert_eq!(web.values(CSR, true), Some(CSC));
-        assert_eq!(web.values(CSR, false), None);
+        assert_eq!(web.values(CSR.into(), true), Some(CSC));
+        assert_eq!(web.values(CSR.into(), false), None);
     }
 
     #[test]
@@ -251,16 +258,19 @@ mod tests {
         let mut config = of_input();
         let small = sparse(&config, 10_000);
         assert_eq!(small.workloads(), Workload::ALL);
-        assert_eq!(small.layouts(), [C, CSR, CSC]);
+        assert_eq!(small.forms(), [C, CSR, CSC].map(Form::from));
         assert_eq!(small.copies(), [CSC]);
-        assert_eq!((small.values(C, true), small.values(CSC, true)), (Some(F), Some(CSC)));
-        assert_eq!(small.values(CSC, false), Some(F));
+        assert_eq!(
+            (small.values(C.into(), true), small.values(CSC.into(), true)),
+            (Some(F), Some(CSC))
+        );
+        assert_eq!(small.values(CSC.into(), false), Some(F));
         let dense = Scope { extent: Extent { input: Some(C), ..small.extent }, ..small };
         assert_eq!(dense.copies(), [F]);
         // A dense one may be as large as the disk allows.
         let web = sparse(&config, 325_729);
         let dense = Scope { extent: Extent { input: Some(C), ..web.extent }, ..web };
-        assert_eq!(dense.excludes(Workload::FillColumns, Regime::Warm, C), None);
+        assert_eq!(dense.excludes(Workload::FillColumns, Regime::Warm, C.into()), None);
         assert!(!dense.advice().contains("--backends") && !dense.advice().contains("--shape"));
 
         config.workloads = vec![Workload::Scan, Workload::ExtractColumn];
@@ -271,9 +281,9 @@ mod tests {
     fn peers_get_the_dense_file_that_the_protocol_says_where_they_fill_at_all() {
         let mut config = of_input();
         config.backends = vec![Backend::SparseCsc];
-        config.peers = vec![peer(CSC, Some(vec![Workload::Scan]))];
+        config.peers = vec![peer(Some(CSC), Some(vec![Workload::Scan]))];
         assert_eq!(sparse(&config, 10_000).copies(), [CSC]);
-        config.peers = vec![peer(CSC, None)];
+        config.peers = vec![peer(Some(CSC), None)];
         let scope = sparse(&config, 10_000);
         assert_eq!(scope.copies(), [CSC, F]);
         assert_eq!(scope.copy_for(Contender::Peer(0)), Some(F));
@@ -284,12 +294,29 @@ mod tests {
     }
 
     #[test]
+    fn files_of_a_peers_own_are_made_from_a_dense_one_where_they_are_read() {
+        let own = Form::Own { peer: 0 };
+        let mut config = of_input();
+        config.backends = vec![Backend::SparseCsc];
+        config.peers = vec![peer(None, None)];
+        config.workloads = vec![Workload::FillColumns];
+        assert_eq!(sparse(&config, 10_000).forms(), [CSC.into(), own]);
+        config.workloads = vec![Workload::Scan];
+        let scope = sparse(&config, 10_000);
+        assert_eq!(scope.forms(), [CSC.into(), own, C.into()]);
+        assert!(space::needed_bytes(&scope) > 2 * 800_000_000, "the dense file, and their own");
+        assert_eq!(scope.values(own, true), Some(F));
+        let told = sparse(&config, 325_729).excludes(Workload::Scan, Regime::Warm, own).unwrap();
+        assert!(told.starts_with("the dense file that it makes its own from would take"), "{told}");
+    }
+
+    #[test]
     fn an_answer_that_a_memory_limit_cannot_hold_is_left_out_in_that_regime() {
         let limited = Regime::Limited { bytes: 1 << 30 };
         let config = Config { regimes: vec![Regime::Warm, limited], ..of_input() };
         let web = sparse(&config, 325_729);
-        assert_eq!(web.excludes(Workload::ExtractRows, Regime::Warm, CSR), None);
-        let told = web.excludes(Workload::ExtractRows, limited, CSR).unwrap();
+        assert_eq!(web.excludes(Workload::ExtractRows, Regime::Warm, CSR.into()), None);
+        let told = web.excludes(Workload::ExtractRows, limited, CSR.into()).unwrap();
         assert_eq!(told, "its answer takes 4.9 GiB: the memory limit is 1.0 GiB");
         assert!(web.workloads().contains(&Workload::ExtractRows));
     }
@@ -300,7 +327,7 @@ mod tests {
         let shape = Shape::new(1 << 20, 1 << 20);
         let extent = Extent { shape, dtype: DType::F64, density: 1e-6, input: None };
         let scope = Scope { config: &config, extent, memory_bytes: 0 };
-        assert_eq!(scope.excludes(Workload::FillColumns, Regime::Warm, CSR), None);
+        assert_eq!(scope.excludes(Workload::FillColumns, Regime::Warm, CSR.into()), None);
         assert!(scope.copies().is_empty() && scope.advice().contains("--shape"));
     }
 }

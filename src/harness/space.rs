@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Form;
 use super::config::Contender;
 use super::scope::Scope;
 use crate::array::{DType, IndexWidth, Shape};
@@ -12,6 +13,9 @@ use crate::workload::{AnswerKind, Workload};
 
 /// Headers, zip directories and alignment of all files together, generously.
 const OVERHEAD_BYTES: u64 = 1 << 20;
+
+/// What a format of a peer's own may take beyond the values: one part in so many.
+const OWN_OVERHEAD: u64 = 8;
 
 /// What is known of a matrix before its files are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +38,12 @@ impl Extent {
         cells.saturating_mul(self.dtype.item_size() as u64)
     }
 
+    /// The length of its data in `form`, about. Of a format that is not known it is taken that it fills up chunks at the edges.
+    pub(super) fn bytes(self, form: Form) -> u64 {
+        let own = || self.dense_bytes().saturating_add(self.dense_bytes() / OWN_OVERHEAD);
+        form.layout().map_or_else(own, |layout| self.file_bytes(layout))
+    }
+
     /// The length of its file in `layout`, about.
     pub(super) fn file_bytes(self, layout: Layout) -> u64 {
         let Layout::Sparse(compression) = layout else { return self.dense_bytes() };
@@ -52,15 +62,15 @@ impl Extent {
 /// Bytes that the files of a run within `scope` take at most at any moment, whatever memory a trial has: a file in each
 /// layout and the copies of an input, and beside them what the hungriest step needs, be it a fill or an answer.
 pub(super) fn needed_bytes(scope: &Scope<'_>) -> u64 {
-    let layouts = scope.layouts();
+    let forms = scope.forms();
     // Beside the file that is filled: columns that wait.
-    let scratch = layouts.iter().map(|&layout| scope.extent.file_bytes(layout)).max().unwrap_or(0);
+    let scratch = forms.iter().map(|&form| scope.extent.bytes(form)).max().unwrap_or(0);
     let pairs = scope.pairs();
     let answer = pairs.iter().map(|&pair| answer_bytes(scope, pair)).max().unwrap_or(0);
-    let files = layouts.into_iter().chain(scope.copies());
+    let files = forms.into_iter().chain(scope.copies().into_iter().map(Form::Shared));
     [scratch.max(answer), OVERHEAD_BYTES]
         .into_iter()
-        .chain(files.map(|layout| scope.extent.file_bytes(layout)))
+        .chain(files.map(|form| scope.extent.bytes(form)))
         .fold(0, u64::saturating_add)
 }
 
@@ -71,7 +81,7 @@ fn answer_bytes(scope: &Scope<'_>, (contender, workload): (Contender, Workload))
         AnswerKind::Values => workload.bytes_requested(extent.shape, extent.dtype),
         AnswerKind::Sums => {
             let is_ours = matches!(contender, Contender::Backend(_));
-            let values = scope.values(config.layout(contender), is_ours);
+            let values = scope.values(config.form(contender), is_ours);
             values.map_or(0, |layout| extent.file_bytes(layout))
         }
         AnswerKind::File | AnswerKind::Product => 0,

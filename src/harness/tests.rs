@@ -129,6 +129,92 @@ fn the_answer_alone_decides() {
     }
 }
 
+/// A peer with data of its own, a folder: made of the file that it is given, filled with zeros, always answered with zeros.
+const OWN: &str = r#"
+    read line
+    field() { echo "$line" | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
+    path=$(field path); source=$(field make_from); workload=$(field workload)
+    echo "$workload ${source##*/}" >> "${path%/*}/../asked"
+    if [ -n "$source" ]; then mkdir "$path" && cp "$source" "$path/values"; fi
+    echo '{"ready":{"version":"1"}}'
+    while read line; do
+        case "$line" in
+        *'"go"'*)
+            if [ $workload = fill-columns ]; then
+                mkdir "$path" && head -c 24000 /dev/zero > "$path/values" && sync "$path/values"
+            fi
+            test -f "$path/values" && echo '{"done":{"seconds":0.000001}}' ;;
+        *'"answer"'*)
+            answer=$(field answer)
+            bytes=1200; if [ $workload = scan ]; then bytes=160; fi
+            head -c $bytes /dev/zero > "$answer"
+            head -c 24000 /dev/zero > "$answer.values"
+            echo '{"answered":true}' ;;
+        *) exit ;;
+        esac
+    done"#;
+
+/// Runs [`OWN`] at `workloads` on a matrix of this density: its trials, and what it was asked for.
+fn own(workloads: &[Workload], density: f64, does: Option<Vec<Workload>>) -> (Vec<Trial>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = small("", workloads[0], density, folder.path());
+    config.workloads = workloads.to_vec();
+    config.backends.clear();
+    config.silence = Some(Duration::from_secs(5));
+    config.peers = vec![Peer {
+        name: "own".to_owned(),
+        version: Vec::new(),
+        command: shell(OWN),
+        tuning: String::new(),
+        layout: None,
+        workloads: does,
+        folder: folder.path().to_owned(),
+    }];
+    let outcome = run(&config, &Cancel::default(), &mut Deaf).unwrap();
+    let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap_or_default();
+    (trials(&outcome).into_iter().cloned().collect(), asked)
+}
+
+#[test]
+fn a_peer_makes_data_of_its_own_once_and_keeps_what_it_filled() {
+    let (scan, column, fill) = (Workload::Scan, Workload::ExtractColumn, Workload::FillColumns);
+    let (trials, asked) = own(&[scan, column], 0.0, None);
+    for trial in &trials {
+        assert_eq!((trial.status, trial.samples.len()), (Status::Ok, 2), "{:?}", trial.reason);
+        assert_eq!(
+            (trial.data.layout.as_deref(), trial.data.order.as_deref()),
+            (Some("own"), None)
+        );
+        assert_eq!(trial.data.bytes_on_disk, Some(24_128));
+        assert!(trial.samples.iter().all(|sample| sample.resident_before > Some(0.99)));
+    }
+    let made = asked.lines().filter(|line| line.ends_with("data-c.npy")).count();
+    assert_eq!((made, asked.lines().count()), (1, 3), "{asked}");
+
+    let (trials, asked) = own(&[fill, scan], 0.0, None);
+    assert!(trials.iter().all(|trial| trial.status == Status::Ok), "{trials:?}");
+    let filled = &trials[0];
+    assert_eq!(filled.workload, "fill-columns");
+    let through = filled.samples[0].verified_through.as_deref();
+    assert_eq!(through, Some("own in another process"));
+    // Filled in one process, read back in two, read in one: what was filled is what is read.
+    assert_eq!(asked, "fill-columns \nscan \nscan \nscan \n");
+    assert_eq!(trials[1].data.bytes_on_disk, Some(24_000));
+}
+
+#[test]
+fn a_fill_of_a_peers_own_is_read_back_or_is_none() {
+    let (scan, fill) = (Workload::Scan, Workload::FillColumns);
+    let (trials, _) = own(&[fill, scan], 1.0, None);
+    let told = |trial: &Trial| trial.reason.clone().unwrap_or_default();
+    assert!(trials.iter().all(|trial| trial.status == Status::Failed), "{trials:?}");
+    assert!(trials.iter().all(|trial| !trial.samples[0].verified), "{trials:?}");
+    assert!(told(&trials[0]).contains("digest"), "{trials:?}");
+    let (trials, asked) = own(&[fill], 0.0, Some(vec![fill]));
+    assert_eq!((trials[0].status, &*asked), (Status::Unsupported, ""));
+    assert!(told(&trials[0]).contains("could not be checked"), "{trials:?}");
+}
+
 /// Who is asked for what with which input, and which files there are meanwhile, where the input is a sparse file.
 #[test]
 fn a_sparse_input_is_copied_as_who_fills_can_read_it_and_only_for_those() {
@@ -159,7 +245,7 @@ fn a_sparse_input_is_copied_as_who_fills_can_read_it_and_only_for_those() {
                 version: Vec::new(),
                 command: script(theirs),
                 tuning: String::new(),
-                layout: Layout::Dense(Order::C),
+                layout: Some(Layout::Dense(Order::C)),
                 workloads: None,
                 folder: folder.path().to_owned(),
             }];
@@ -249,7 +335,7 @@ fn peers_that_cannot_take_part_are_unavailable_and_others_go_on() {
         version: Vec::new(),
         command,
         tuning: String::new(),
-        layout: Layout::Dense(Order::Fortran),
+        layout: Some(Layout::Dense(Order::Fortran)),
         workloads: None,
         folder: folder.path().to_owned(),
     };
@@ -260,7 +346,7 @@ fn peers_that_cannot_take_part_are_unavailable_and_others_go_on() {
         Peer { workloads: Some(vec![Workload::Scan]), ..peer("other", shell("exit 1")) },
         peer("good", shell(&zeros(1200))),
     ];
-    config.peers[4].layout = Layout::Dense(Order::C);
+    config.peers[4].layout = Some(Layout::Dense(Order::C));
     let outcome = run(&config, &Cancel::default(), &mut Deaf).unwrap();
     let found = |name: &str| {
         let trials = trials(&outcome);

@@ -16,6 +16,9 @@ use crate::store::{AnyStore, ArrayStoreExt, Context, Io, Layout, OpenOptions, Ra
 use crate::with_store;
 use crate::workload::Workload;
 
+/// What is wrong where the column that a fill ended with is not in its file.
+const OTHER_COLUMN: &str = "the last column, as kept by the writer, differs from the file's";
+
 /// What was found in an answer that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Found {
@@ -106,9 +109,26 @@ impl Checker<'_> {
         let digest = store.digest(self.context)?;
         let mut wrong = self.matrix.answers.check_matrix(digest).err();
         if wrong.is_none() && !self.keeps_last_column(&store, kept)? {
-            wrong = Some("the last column, as kept by the writer, differs from the file's".into());
+            wrong = Some(OTHER_COLUMN.to_owned());
         }
         Ok(Found { digest: Some(digest), through: Some(through), wrong })
+    }
+
+    /// Checks all values of what was filled, as they were read back to `values`, column after column, and the last column that was
+    /// kept at `kept`.
+    ///
+    /// # Errors
+    /// As [`Checker::values`].
+    pub(super) fn read_back(&self, values: &Path, kept: &Path) -> Result<Found> {
+        let Matrix { shape, dtype, .. } = *self.matrix;
+        let digest = self.raw_digest(shape, Order::Fortran, values)?;
+        let mut wrong = self.matrix.answers.check_matrix(digest).err();
+        let raw = RawLayout { dtype, shape, order: Order::Fortran, offset: 0 };
+        let options = OpenOptions { raw: Some(raw), ..OpenOptions::default() };
+        if wrong.is_none() && !self.keeps_last_column(&AnyStore::open(values, &options)?, kept)? {
+            wrong = Some(OTHER_COLUMN.to_owned());
+        }
+        Ok(Found { digest: Some(digest), through: None, wrong })
     }
 
     /// Checks that a data file holds the matrix.
