@@ -40,7 +40,7 @@ fn main() {
 
 fn measure(criterion: &mut Criterion, workload: Workload, data: &Data) {
     let mut group = criterion.benchmark_group(format!("{workload}, density {}", data.density));
-    group.throughput(Throughput::Bytes(workload.bytes_requested(SHAPE, DType::F32)));
+    group.throughput(Throughput::Bytes(workload.bytes_requested(SHAPE, DType::F32, 1)));
     // Samples of the same length: these are milliseconds and more, not loops.
     group.sampling_mode(SamplingMode::Flat);
     for backend in Backend::ALL {

@@ -149,6 +149,8 @@ fn a_control_that_tells_the_truth_is_no_control() {
         regimes: Vec::new(),
         samples: Sampling::Fixed(1),
         seed: 1,
+        columns_read: 1,
+        sweep: None,
         budget: Budget::default(),
         threads: 1,
         is_probed: false,

@@ -136,7 +136,8 @@ fn choice_of_rows_and_block() {
     let vectors = json("generated-v1.json");
     for entry in list(&vectors, "rows") {
         let shape = Shape::new(number(entry, "rows"), 1);
-        let selection = Workload::ExtractRows.selection(shape, number(entry, "seed")).unwrap();
+        let selection =
+            Workload::ExtractRows.selection(shape, number::<u64>(entry, "seed")).unwrap();
         let Axis::Indices(rows) = selection.rows else { panic!("{selection:?}") };
         assert_eq!(rows.len(), number::<usize>(entry, "count"));
         let first: Vec<usize> = serde_json::from_value(entry["first"].clone()).unwrap();

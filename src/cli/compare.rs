@@ -2,10 +2,12 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{MAIN_SEPARATOR, Path};
 use std::str::FromStr;
+use std::time::Duration;
 
+use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -16,11 +18,12 @@ use crate::array::{DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::raw::RawLayout;
 use crate::harness::{
-    self, Backend, Config, Data, Ending, Finding, Lie, Observer, RESULTS, Regime, Sampling, Verdict,
+    self, Backend, Config, Data, Ending, Estimate, Finding, Lie, Observer, RESULTS, Regime,
+    Sampling, Sweep, Swept, Verdict,
 };
 use crate::record::{Line, Status};
 use crate::report::Report;
-use crate::store::{FileKind, OpenOptions};
+use crate::store::{Cancel, FileKind, OpenOptions};
 use crate::sys::Existing;
 use crate::workload::Workload;
 
@@ -42,6 +45,10 @@ pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome
     let rendered = args.out.join("report.md");
     if config.existing == Existing::Refuse {
         refuse_existing(&rendered)?;
+    }
+    if args.sweep.is_some() {
+        // Before Ctrl-C is listened for: here it ends the program as it does any other.
+        ask(&harness::estimate(&config, &Cancel::default())?, args.yes)?;
     }
     let mut bar = Bar::new(common)?;
     let outcome = harness::run(&config, &interrupt::cancel()?, &mut bar)?;
@@ -79,6 +86,37 @@ pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome
     Ok(Outcome::No)
 }
 
+/// Says what a sweep will take, and goes on where that is wanted.
+///
+/// # Errors
+/// Where it is not, or nobody is there to say so.
+fn ask(estimate: &Estimate, is_wanted: bool) -> Result<()> {
+    let &Estimate { matrices, trials, disk_bytes, seconds } = estimate;
+    let minutes = (seconds / 60.0).ceil();
+    let (disk, time) =
+        (ByteSize(disk_bytes), humantime::format_duration(Duration::from_secs_f64(minutes * 60.0)));
+    let told = format!("{trials} trials on {matrices} matrices: about {time}, and {disk} of disk");
+    let mut err = io::stderr().lock();
+    let failed = |error| Error::io("ask", error);
+    if is_wanted {
+        return writeln!(err, "{told}").map_err(failed);
+    }
+    let unasked = |reason: &'static str| {
+        Error::new(ErrorKind::Cancelled, "compare", reason).hint("give --yes where that is wanted")
+    };
+    if !io::stdin().is_terminal() || !err.is_terminal() {
+        writeln!(err, "{told}").map_err(failed)?;
+        return Err(unasked("a sweep is not begun unasked"));
+    }
+    write!(err, "{told}. Go on? [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(unasked("not begun")),
+    }
+}
+
 /// Lets trials lie, and says whether every lie was found out.
 fn self_test(config: &Config, is_json: bool, common: &Common) -> anyhow::Result<Outcome> {
     let mut bar = Bar::new(common)?;
@@ -109,8 +147,18 @@ fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
     let program = env::current_exe().map_err(|error| Error::io("find this program", error))?;
     let peers = peers::read(&args.peers, common)?;
     let data = data(args, common)?;
+    let swept = args.sweep.as_ref().map(Sweep::swept);
+    for (what, option, is_given) in [
+        (Swept::Density, "--density", !args.density.is_empty()),
+        (Swept::Memory, "--regimes", !args.regimes.is_empty()),
+    ] {
+        if swept == Some(what) && is_given {
+            return Err(usage(format!("a sweep of {what} takes the place of {option}")));
+        }
+    }
     let regimes = match args.regimes.is_empty() {
-        true => usual_regimes(&data, args.quick),
+        // A limit that goes by the size would be another at each size.
+        true => usual_regimes(&data, args.quick || args.sweep.is_some()),
         false => regimes(&args.regimes)?,
     };
     Ok(Config {
@@ -125,6 +173,8 @@ fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
         regimes,
         samples: sampling(args),
         seed: args.seed,
+        columns_read: 1,
+        sweep: args.sweep.clone(),
         budget: context.budget(),
         threads: context.threads(),
         is_probed: !args.no_probe && !args.quick,
@@ -170,7 +220,7 @@ fn regimes(names: &[String]) -> Result<Vec<Regime>> {
 }
 
 /// Warm, cold, and within two fifths of the array where a trial can live in these.
-fn usual_regimes(data: &Data, is_quick: bool) -> Vec<Regime> {
+fn usual_regimes(data: &Data, is_unlimited: bool) -> Vec<Regime> {
     let array_bytes = match data {
         Data::Generated { shape, dtype, .. } => {
             shape.dense_bytes(dtype.item_size()).map_or(u64::MAX, |bytes| bytes as u64)
@@ -180,7 +230,7 @@ fn usual_regimes(data: &Data, is_quick: bool) -> Vec<Regime> {
     };
     let bytes = (array_bytes / 5 * 2) >> 20 << 20;
     let limited =
-        (!is_quick && bytes >= Regime::LEAST_LIMIT_BYTES).then_some(Regime::Limited { bytes });
+        (!is_unlimited && bytes >= Regime::LEAST_LIMIT_BYTES).then_some(Regime::Limited { bytes });
     Regime::USUAL.into_iter().chain(limited).collect()
 }
 

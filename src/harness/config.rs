@@ -9,12 +9,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::sampling::Sampling;
-use super::{Form, Peer};
+use super::{Form, Peer, Sweep};
 use crate::array::{Compression, DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Budget, Io, Layout, OpenOptions};
 use crate::sys::Existing;
-use crate::workload::Workload;
+use crate::workload::{Choice, Workload};
 
 /// One of this crate's ways to keep a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,6 +196,10 @@ pub struct Config {
     pub samples: Sampling,
     /// What data, row choices and orders follow from.
     pub seed: u64,
+    /// How many columns `extract-column` reads: the last ones.
+    pub columns_read: usize,
+    /// What is compared at several values, if anything is.
+    pub sweep: Option<Sweep>,
     /// The memory that a trial may take for its own buffers.
     pub budget: Budget,
     /// The threads of a trial.
@@ -253,6 +257,22 @@ impl Config {
     /// The layout of the dense file that peers make files of their own from.
     pub(super) fn source(&self) -> Layout {
         Layout::Dense(self.order)
+    }
+
+    /// What the cells that workloads ask for follow from.
+    pub fn choice(&self) -> Choice {
+        Choice { seed: self.seed, columns: self.columns_read }
+    }
+
+    /// The configurations of a sweep, without one themselves; this one alone where nothing is swept.
+    ///
+    /// # Errors
+    /// Where the sweep is of what an input has.
+    pub fn points(&self) -> Result<Vec<Self>> {
+        match &self.sweep {
+            Some(sweep) => sweep.points(self),
+            None => Ok(vec![self.clone()]),
+        }
     }
 
     /// Checks what no single choice shows.

@@ -122,7 +122,7 @@ impl<'a> Entrant<'a> {
         data: record::Data,
     ) -> TrialRequest {
         let Self { config, .. } = self;
-        let selection = workload.selection(shape, config.seed);
+        let selection = workload.selection(shape, config.choice());
         let (rows, columns) = selection.map_or((None, None), |selection| {
             (WireAxis::of(&selection.rows), WireAxis::of(&selection.cols))
         });

@@ -8,7 +8,7 @@ use super::config::Regime;
 use crate::array::{Compression, DType, Order, Picks, Shape};
 use crate::record::Limits;
 use crate::store::Layout;
-use crate::workload::{AnswerKind, Workload};
+use crate::workload::{AnswerKind, Choice, Workload};
 
 const PAGE_BYTES: u64 = 4 << 10;
 
@@ -32,8 +32,8 @@ pub(super) struct Task {
     pub dtype: DType,
     pub density: f64,
     pub file_bytes: u64,
-    /// What the choice of rows follows from.
-    pub seed: u64,
+    /// Which cells it asks for.
+    pub choice: Choice,
 }
 
 /// Pieces of a file that are touched.
@@ -84,7 +84,7 @@ impl Task {
     /// The pieces of so many bytes that are touched.
     fn touched(&self, piece: u64) -> Touched {
         let all = Touched { pieces: self.file_bytes.div_ceil(piece), is_run: true };
-        let Some(selection) = self.workload.selection(self.shape, self.seed) else { return all };
+        let Some(selection) = self.workload.selection(self.shape, self.choice) else { return all };
         let Ok((rows, cols)) = selection.resolve(self.shape) else { return all };
         let Some(layout) = self.form.layout() else {
             return Touched { pieces: self.own_share(&all, rows.len(), cols.len()), is_run: true };
@@ -174,7 +174,16 @@ mod tests {
         let shape = Shape::new(1_000_000, 100);
         let (density, file_bytes) =
             if form.is_sparse() { (0.01, 8_000_000) } else { (1.0, 400_000_000) };
-        Task { workload, regime, form, shape, dtype: DType::F32, density, file_bytes, seed: 1 }
+        Task {
+            workload,
+            regime,
+            form,
+            shape,
+            dtype: DType::F32,
+            density,
+            file_bytes,
+            choice: 1.into(),
+        }
     }
 
     fn seconds(workload: Workload, regime: Regime, form: impl Into<Form>) -> f64 {

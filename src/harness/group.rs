@@ -207,7 +207,9 @@ impl Runner<'_> {
             data: self.matrix.record(entrant.form()),
             status: Status::Ok,
             reason: None,
-            bytes_requested: group.workload.bytes_requested(self.matrix.shape, self.matrix.dtype),
+            threads: Some(self.config.threads),
+            columns_read: Some(self.config.columns_read).filter(|columns| *columns != 1),
+            bytes_requested: self.scope.bytes_requested(group.workload),
             limit_seconds: None,
             limit_formula: None,
             samples: Vec::new(),
@@ -249,7 +251,7 @@ impl Runner<'_> {
             dtype,
             density,
             file_bytes: record.data.bytes_on_disk?,
-            seed: self.config.seed,
+            choice: self.config.choice(),
         };
         task.floor(self.limits?)
     }

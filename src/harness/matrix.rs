@@ -80,13 +80,14 @@ impl Matrix {
         let (answers, origin) = match &config.data {
             Data::Generated { .. } => {
                 let generated = Generated { seed: config.seed, shape, dtype, density };
-                let answers = Answers::of_generated(&generated, config.seed, &workloads, context)?;
+                let answers =
+                    Answers::of_generated(&generated, config.choice(), &workloads, context)?;
                 (answers, Origin::Generated(generated))
             }
             Data::Input { path, options } => {
                 let answers = {
                     let store = AnyStore::open(path, options)?;
-                    Answers::of_any(&store, config.seed, &workloads, context)?
+                    Answers::of_any(&store, config.choice(), &workloads, context)?
                 };
                 let copy = |layout| {
                     (layout, folder.file(&format!("input.{}", Form::Shared(layout).extension())))

@@ -9,6 +9,7 @@ mod config;
 mod controls;
 mod entrant;
 mod environment;
+mod estimate;
 mod floor;
 mod folder;
 mod form;
@@ -28,6 +29,7 @@ mod sample;
 mod sampling;
 mod scope;
 mod space;
+mod sweep;
 #[cfg(test)]
 mod testing;
 #[cfg(all(test, unix))]
@@ -38,6 +40,7 @@ mod verify;
 
 pub use config::{Backend, Config, Contender, Data, Regime};
 pub use controls::{Finding, Verdict, self_test};
+pub use estimate::{Estimate, estimate};
 pub use form::Form;
 pub use peers::Peer;
 pub use plan::{Group, Part, Plan};
@@ -45,6 +48,7 @@ pub use probe::{Probed, probe};
 pub use results::RESULTS;
 pub use run::{Ending, Outcome, run};
 pub use sampling::Sampling;
+pub use sweep::{Sweep, Swept};
 pub use trial::{Lie, serve};
 
 use std::path::{Path, PathBuf};

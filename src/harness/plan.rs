@@ -19,6 +19,8 @@ pub struct Plan {
 /// The trials on one matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
+    /// Whose choices it follows: the place of a configuration among [`Config::points`].
+    pub point: usize,
     /// The density of generated data; none for an input, whose density is counted.
     pub density: Option<f64>,
     /// Groups in order: fills first, since what they leave serves the extracts.
@@ -44,14 +46,18 @@ impl Plan {
     /// # Errors
     /// Where the configuration makes no sense.
     pub fn new(config: &Config) -> Result<Self> {
-        config.check()?;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(config.seed);
-        let densities: Vec<_> = match &config.data {
-            Data::Generated { densities, .. } => densities.iter().copied().map(Some).collect(),
-            Data::Input { .. } => vec![None],
-        };
-        let part = |density| Part { density, groups: groups(config, &mut random) };
-        Ok(Self { parts: densities.into_iter().map(part).collect() })
+        let mut parts = Vec::new();
+        for (point, config) in config.points()?.iter().enumerate() {
+            config.check()?;
+            let densities: Vec<_> = match &config.data {
+                Data::Generated { densities, .. } => densities.iter().copied().map(Some).collect(),
+                Data::Input { .. } => vec![None],
+            };
+            let part = |density| Part { point, density, groups: groups(config, &mut random) };
+            parts.extend(densities.into_iter().map(part));
+        }
+        Ok(Self { parts })
     }
 
     /// How many trials there are.

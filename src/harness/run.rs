@@ -48,8 +48,8 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     let context =
         Context::new(config.budget).with_threads(config.threads).with_cancel(cancel.clone());
     observer.doing("reading the input");
-    let extents = Matrix::extents(config, &context)?;
-    let scopes: Vec<_> = extents.into_iter().map(|extent| Scope::new(config, extent)).collect();
+    let points = config.points()?;
+    let scopes = scopes(&points, &context)?;
     for scope in &scopes {
         let needed = space::needed_bytes(scope);
         space::check(needed, nearest_existing(&config.data_dir), scope.advice())?;
@@ -72,7 +72,6 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     let mut results = Results::create(&config.out, config.existing)?;
     results.append(Line::Run(Box::new(header(config, limits, &folder))))?;
     let mut parts = Parts {
-        config,
         peers: &peers,
         limits: limits.as_ref(),
         folder: &folder,
@@ -98,9 +97,18 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     }
 }
 
+/// What takes place on each matrix, in the order of the plan's parts.
+pub(super) fn scopes<'a>(points: &'a [Config], context: &Context) -> Result<Vec<Scope<'a>>> {
+    let mut scopes = Vec::new();
+    for config in points {
+        let extents = Matrix::extents(config, context)?;
+        scopes.extend(extents.into_iter().map(|extent| Scope::new(config, extent)));
+    }
+    Ok(scopes)
+}
+
 /// What every part of a run shares.
 struct Parts<'a> {
-    config: &'a Config,
     peers: &'a [String],
     limits: Option<&'a Limits>,
     folder: &'a DataFolder,
@@ -116,7 +124,7 @@ impl Parts<'_> {
         self.observer.doing("making the right answers");
         let matrix = Matrix::new(scope, self.folder, self.context)?;
         let mut runner = Runner {
-            config: self.config,
+            config: scope.config,
             scope,
             peers: self.peers,
             limits: self.limits,
@@ -157,6 +165,7 @@ fn header(config: &Config, limits: Option<Limits>, folder: &DataFolder) -> Run {
         environment: Environment { cgroup: cgroup(config), ..environment(folder.path()) },
         limits,
         limits_after: None,
+        sweep: config.sweep.as_ref().map(|sweep| sweep.swept().id().to_owned()),
     }
 }
 

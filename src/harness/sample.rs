@@ -179,7 +179,7 @@ impl Runner<'_> {
         values: Option<Layout>,
     ) -> Result<Found, Stop> {
         let checker = Checker { matrix: self.matrix, context: self.context };
-        let found = match group.workload.selection(self.matrix.shape, self.config.seed) {
+        let found = match group.workload.selection(self.matrix.shape, self.config.choice()) {
             Some(selection) => {
                 let shape = selection.shape(self.matrix.shape)?;
                 checker.values(group.workload, shape, answer)
@@ -208,7 +208,7 @@ impl Runner<'_> {
             let in_memory = match workload {
                 _ if !form.is_sparse() => 0,
                 Workload::ExtractColumns | Workload::Scan | Workload::Spmv => 0,
-                _ => workload.bytes_requested(self.matrix.shape, self.matrix.dtype),
+                _ => self.scope.bytes_requested(workload),
             };
             SILENCE
                 + Duration::from_secs(on_disk / SLOW_BYTES_PER_SECOND)

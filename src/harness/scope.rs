@@ -48,9 +48,14 @@ impl<'a> Scope<'a> {
             .or_else(|| self.undensified(workload, form))
     }
 
+    /// Bytes of values that `workload` asks for.
+    pub(super) fn bytes_requested(&self, workload: Workload) -> u64 {
+        workload.bytes_requested(self.extent.shape, self.extent.dtype, self.config.columns_read)
+    }
+
     /// Where the values that `workload` answers with are more than memory holds.
     fn unheld(&self, workload: Workload, regime: Regime) -> Option<String> {
-        let bytes = workload.bytes_requested(self.extent.shape, self.extent.dtype);
+        let bytes = self.bytes_requested(workload);
         let (most, holds) = match regime.limit_bytes() {
             Some(limit) => (limit, "the memory limit"),
             None => (self.memory_bytes / ANSWER_SHARE, "half of the free memory"),

@@ -78,7 +78,7 @@ pub(super) fn needed_bytes(scope: &Scope<'_>) -> u64 {
 fn answer_bytes(scope: &Scope<'_>, (contender, workload): (Contender, Workload)) -> u64 {
     let Scope { config, extent, .. } = scope;
     match workload.answer() {
-        AnswerKind::Values => workload.bytes_requested(extent.shape, extent.dtype),
+        AnswerKind::Values => scope.bytes_requested(workload),
         AnswerKind::Sums => {
             let is_ours = matches!(contender, Contender::Backend(_));
             let values = scope.values(config.form(contender), is_ours);

@@ -24,6 +24,8 @@ pub(super) fn config() -> Config {
         regimes: Regime::USUAL.to_vec(),
         samples: Sampling::Fixed(3),
         seed: 7,
+        columns_read: 1,
+        sweep: None,
         budget: Budget::default(),
         threads: 1,
         is_probed: false,
@@ -51,6 +53,7 @@ pub(super) fn run() -> record::Run {
         environment: record::Environment::default(),
         limits: None,
         limits_after: None,
+        sweep: None,
     }
 }
 
@@ -74,6 +77,8 @@ pub(super) fn trial() -> record::Trial {
         status: record::Status::Unavailable,
         reason: Some("why".to_owned()),
         bytes_requested: 24_000,
+        threads: None,
+        columns_read: None,
         limit_seconds: None,
         limit_formula: None,
         samples: Vec::new(),

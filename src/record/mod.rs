@@ -52,6 +52,10 @@ pub struct Run {
     /// The same behind the last trial: what differs is how far the machine drifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits_after: Option<Limits>,
+    /// What was compared at several values: `rows`, `cols`, `density`, `memory`, `columns-read`, `threads`; left out where
+    /// nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<String>,
 }
 
 /// The machine: what explains figures, nothing that identifies it.
@@ -128,6 +132,12 @@ pub struct Trial {
     pub status: Status,
     /// Why not, where it was not.
     pub reason: Option<String>,
+    /// Threads of the trial; left out by versions that swept nothing, where they are the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// How many columns `extract-column` reads; left out where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns_read: Option<usize>,
     /// Bytes of values that the workload asks for.
     pub bytes_requested: u64,
     /// The least time in which this machine could do it, where known.

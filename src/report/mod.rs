@@ -5,6 +5,7 @@
 //! a summary) is shown as lacking, never made up.
 
 mod csv;
+mod growth;
 mod limits;
 mod markdown;
 mod model;

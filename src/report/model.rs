@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::NamedRun;
+use super::{NamedRun, number};
 use crate::record::{Data, Line, Run, Status, Summary, Trial};
 
 const BACKENDS: [&str; 4] = ["memmap", "seek", "sparse-csr", "sparse-csc"];
@@ -46,6 +46,10 @@ pub(super) struct DataSet<'a> {
     pub data: &'a Data,
     /// The order of dense files, where there is one for all.
     pub order: Option<&'a str>,
+    /// How many columns `extract-column` read.
+    pub columns_read: usize,
+    /// The threads, where they were swept.
+    pub threads: Option<usize>,
     pub columns: Vec<Column>,
     /// Sorted by regime, then workload.
     pub rows: Vec<Row<'a>>,
@@ -101,20 +105,20 @@ pub(super) enum Standing {
     Slower,
 }
 
-/// Which data set, as a sort key: input or generated, shape, dtype, density from high to low.
-type SetKey<'a> = (&'a str, [usize; 2], &'a str, Reverse<u64>);
+/// Which data set, as a sort key: input or generated, shape, dtype, density from high to low, columns read, threads where swept.
+type SetKey<'a> = (&'a str, [usize; 2], &'a str, Reverse<u64>, usize, Option<usize>);
 
 /// Which column, as a sort key: run, backend, order.
-type ColumnKey<'a> = (usize, Rank<'a>, Option<&'a str>);
+pub(super) type ColumnKey<'a> = (usize, Rank<'a>, Option<&'a str>);
 
 /// Known names in their own order, then others by the alphabet.
-type Rank<'a> = (usize, &'a str);
+pub(super) type Rank<'a> = (usize, &'a str);
 
 /// Which regime, as a sort key: known ones, then memory limits from small to large, then others by the alphabet.
-type RegimeRank<'a> = (usize, u64, &'a str);
+pub(super) type RegimeRank<'a> = (usize, u64, &'a str);
 
 /// Which row, as a sort key: regime, workload.
-type RowKey<'a> = (RegimeRank<'a>, Rank<'a>);
+pub(super) type RowKey<'a> = (RegimeRank<'a>, Rank<'a>);
 
 fn rank<'a>(name: &'a str, known: &[&str]) -> Rank<'a> {
     (known.iter().position(|known| *known == name).unwrap_or(known.len()), name)
@@ -131,10 +135,29 @@ pub(super) fn memory_limit(regime: &str) -> Option<&str> {
     regime.strip_prefix("limited:")
 }
 
-fn set_key(data: &Data) -> SetKey<'_> {
+/// The column of a trial of this run.
+pub(super) fn column_key(run: usize, trial: &Trial) -> ColumnKey<'_> {
+    (run, rank(&trial.backend, &BACKENDS), trial.data.order.as_deref())
+}
+
+/// The row of a trial.
+pub(super) fn row_key(trial: &Trial) -> RowKey<'_> {
+    (regime_rank(&trial.regime), rank(&trial.workload, &WORKLOADS))
+}
+
+fn set_key<'a>(trial: &'a Trial, run: Option<&Run>) -> SetKey<'a> {
+    let data = &trial.data;
     // Densities are at least 0, where the order of bits is that of values.
     let density = Reverse(data.density.max(0.0).to_bits());
-    (data.source.as_deref().unwrap_or("generated"), data.shape, &data.dtype, density)
+    let source = data.source.as_deref().unwrap_or("generated");
+    let columns_read = trial.columns_read.unwrap_or(1);
+    (source, data.shape, &data.dtype, density, columns_read, swept_threads(trial, run))
+}
+
+/// The threads of a trial, where the run's are not those of all.
+fn swept_threads(trial: &Trial, run: Option<&Run>) -> Option<usize> {
+    let is_swept = run.and_then(|run| run.sweep.as_deref()) == Some("threads");
+    trial.threads.filter(|_| is_swept)
 }
 
 impl<'a> Model<'a> {
@@ -143,11 +166,16 @@ impl<'a> Model<'a> {
         let mut sets: BTreeMap<SetKey<'a>, Vec<(usize, &'a Trial)>> = BTreeMap::new();
         for (index, run) in runs.iter().enumerate() {
             for trial in &run.trials {
-                sets.entry(set_key(&trial.data)).or_default().push((index, trial));
+                sets.entry(set_key(trial, run.run)).or_default().push((index, trial));
             }
         }
         let names: Vec<_> = runs.iter().map(|run| run.name).collect();
-        let sets = sets.into_values().map(|trials| DataSet::new(&trials, &names)).collect();
+        let set = |(key, trials): (SetKey<'a>, Vec<_>)| DataSet {
+            columns_read: key.4,
+            threads: key.5,
+            ..DataSet::new(&trials, &names)
+        };
+        let sets = sets.into_iter().map(set).collect();
         Self { runs, sets }
     }
 
@@ -180,7 +208,7 @@ impl<'a> DataSet<'a> {
             trials.iter().filter_map(|(_, trial)| trial.data.order.as_deref()).collect();
         for &(run, trial) in trials {
             let order = trial.data.order.as_deref();
-            let key = (run, rank(&trial.backend, &BACKENDS), order);
+            let key = column_key(run, trial);
             let mut label = trial.backend.clone();
             if let (Some(order), true) = (order, orders.len() > 1) {
                 label = format!("{label} ({order})");
@@ -191,8 +219,7 @@ impl<'a> DataSet<'a> {
             let column = columns.entry(key).or_insert(Column { label, bytes_on_disk: None });
             column.bytes_on_disk = column.bytes_on_disk.max(trial.data.bytes_on_disk);
             // A trial made again in a run that was taken up again stands for the one before.
-            let row = (regime_rank(&trial.regime), rank(&trial.workload, &WORKLOADS));
-            rows.entry(row).or_default().insert(key, trial);
+            rows.entry(row_key(trial)).or_default().insert(key, trial);
         }
         let rows = rows.into_iter().map(|((regime, workload), found)| {
             let trials = columns.keys().map(|column| found.get(column).copied());
@@ -200,7 +227,9 @@ impl<'a> DataSet<'a> {
         });
         let rows = rows.collect();
         let order = orders.first().copied().filter(|_| orders.len() == 1);
-        Self { data: &trials[0].1.data, order, columns: columns.into_values().collect(), rows }
+        let data = &trials[0].1.data;
+        let columns = columns.into_values().collect();
+        Self { data, order, columns_read: 1, threads: None, columns, rows }
     }
 
     /// The data set in full: `1000000×100 f32, density 0.01, order c, generated`.
@@ -209,7 +238,16 @@ impl<'a> DataSet<'a> {
         if let Some(order) = self.order {
             title = format!("{title}, order {order}");
         }
-        format!("{title}, {}", self.data.source.as_deref().unwrap_or("generated"))
+        format!("{title}, {}{}", self.data.source.as_deref().unwrap_or("generated"), self.swept())
+    }
+
+    /// What it was done with that other sets of the same data were not: `, 16 columns read`.
+    fn swept(&self) -> String {
+        let columns = (self.columns_read != 1).then_some(self.columns_read);
+        let columns = columns.map(|columns| format!(", {columns} columns read"));
+        let threads =
+            self.threads.map(|threads| format!(", {}", number::plural(threads, "thread")));
+        columns.unwrap_or_default() + &threads.unwrap_or_default()
     }
 
     /// Shape and dtype.
@@ -220,6 +258,11 @@ impl<'a> DataSet<'a> {
 
     /// As little as tells this data set from the others: `at density 0.01`, `on IMAGES.npy`.
     pub fn name_among(&self, sets: &[DataSet<'_>]) -> String {
+        self.data_among(sets) + &self.swept()
+    }
+
+    /// The same, of the data alone.
+    fn data_among(&self, sets: &[DataSet<'_>]) -> String {
         let others = || sets.iter().filter(|set| !std::ptr::eq(*set, self));
         let source = self.data.source.as_deref().filter(|source| *source != "generated");
         if others().all(|set| set.form() == self.form() && set.data.source == self.data.source) {
@@ -254,7 +297,7 @@ fn density(data: &Data) -> String {
 }
 
 /// The cells of a row, each set against the best.
-fn cells<'a>(trials: Vec<Option<&'a Trial>>) -> Vec<Cell<'a>> {
+pub(super) fn cells<'a>(trials: Vec<Option<&'a Trial>>) -> Vec<Cell<'a>> {
     let counted = |trial: &Option<&Trial>| trial.and_then(summary);
     let all: Vec<_> = trials.iter().filter_map(counted).collect();
     let best =

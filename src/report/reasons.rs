@@ -158,6 +158,8 @@ mod tests {
             status: Status::Ok,
             reason: None,
             bytes_requested: 1_000_000,
+            threads: None,
+            columns_read: None,
             limit_seconds: None,
             limit_formula: None,
             samples: vec![Sample { seconds, verified: true, ..sample }],

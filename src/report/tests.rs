@@ -36,6 +36,7 @@ fn run() -> Line {
             page_fault_seconds: Some(2.5e-7),
             ..Limits::default()
         }),
+        sweep: None,
     }))
 }
 
@@ -83,6 +84,8 @@ fn trial(backend: &str, workload: &str, regime: &str, density: f64, median: f64)
         },
         status: Status::Ok,
         reason: None,
+        threads: None,
+        columns_read: None,
         bytes_requested: if workload == "fill-columns" { 400_000_000 } else { 4_000_000 },
         limit_seconds: Some(0.001),
         limit_formula: Some("4000000 B touched ÷ 4000000000 B/s reading memory".to_owned()),
@@ -367,4 +370,57 @@ fn odd_numbers_stay_out_of_the_figures() {
     .concat();
     assert!(!text.contains("inf") && !text.contains("-1"), "{text}");
     assert!(text.contains("no summary"));
+}
+
+/// A run that swept `swept`, with the trials that `change` makes of a column's extraction by two backends whose order changes.
+fn swept(swept: &str, change: impl Fn(&mut Trial, usize)) -> Vec<Line> {
+    let mut lines = vec![run()];
+    let Line::Run(header) = &mut lines[0] else { unreachable!() };
+    header.sweep = Some(swept.to_owned());
+    for (backend, medians) in [("memmap", [0.1, 0.2, 0.4]), ("seek", [0.3, 0.201, 0.1])] {
+        for (point, median) in medians.into_iter().enumerate() {
+            let mut trial = trial(backend, "extract-column", "cold", 1.0, median);
+            change(&mut trial, point);
+            lines.push(Line::Trial(Box::new(trial)));
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_sweep_says_from_where_on_another_is_best() {
+    let rows = swept("rows", |trial, point| trial.data.shape[0] = 10_usize.pow(point as u32 + 3));
+    let verdict = Report::of(&rows).verdict().join("\n");
+    // At 10000 they are level: who was best stays so.
+    let told = "Extract-column, cold: memmap is best at first, seek from rows = 100000 on.";
+    assert!(verdict.contains(told), "{verdict}");
+    let markdown = Report::of(&rows).markdown();
+    let section = markdown.split("## How cost grows with rows").nth(1).unwrap();
+    assert!(
+        section.contains("| 1000 | **100 ms**") && section.contains("| *last : first* | 4.00× |"),
+        "{section}"
+    );
+
+    for (name, change) in [
+        (
+            "threads",
+            (|trial: &mut Trial, point| trial.threads = Some(point + 1)) as fn(&mut Trial, usize),
+        ),
+        ("columns-read", |trial, point| trial.columns_read = (point > 0).then_some(point + 1)),
+    ] {
+        let lines = swept(name, change);
+        let told = format!("seek from {name} = 3 on");
+        assert!(Report::of(&lines).verdict().join("\n").contains(&told), "{name}");
+        // Each point is a data set of its own, told from the others.
+        let terminal = Report::of(&lines).terminal(120, Style::Plain);
+        assert_eq!(terminal.matches("1000000×100 f32").count(), 3, "{terminal}");
+        let unit = if name == "threads" { ", 3 threads" } else { ", 3 columns read" };
+        assert!(terminal.contains(unit), "{terminal}");
+    }
+    let memory = swept("memory", |trial, point| {
+        trial.regime = format!("limited:{}MiB", 100 << point);
+    });
+    let told = "Extract-column: memmap is best at first, seek from memory = 400 MiB on";
+    let verdict = Report::of(&memory).verdict().join("\n");
+    assert!(verdict.contains(told), "{verdict}");
 }

@@ -3,6 +3,7 @@
 //! A difference is claimed only where the intervals of the two medians do not overlap; else the two
 //! are level, within noise. What failed or was not verified is said too, and counts for nothing.
 
+use super::growth::{self, Curve};
 use super::model::{DataSet, Model, Row, Standing, memory_limit, undone};
 use super::number::{self, geometric_mean, listed, plural};
 use crate::record::Status;
@@ -29,6 +30,9 @@ pub(super) fn sentences(model: &Model<'_>) -> Vec<String> {
         sentences.extend(sizes(set).map(|text| format!("{name}, {text}.")));
         sentences.extend(means(set).map(|text| format!("{name}, {text}.")));
     }
+    let curves = growth::curves(model);
+    sentences
+        .extend(curves.iter().filter_map(Curve::sentence).map(|text| capitalised(&text) + "."));
     sentences.extend(single_samples(model));
     sentences.push(verification(model));
     sentences

@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use super::spmv::Product;
 use super::sums::{add_tile, zeros};
-use super::{Generated, Value, Workload, epoch};
+use super::{Choice, Generated, Value, Workload, epoch};
 use crate::array::{Axis, Digest, Digester, Selection, Shape, dispatch};
 use crate::error::Result;
 use crate::store::{AnyStore, ArrayStore, ArrayStoreExt, Context, TileOrder};
@@ -69,18 +69,19 @@ struct Epoch {
 }
 
 impl Answers {
-    /// The right answers to `workloads` over generated data. `seed` chooses rows, as in [`Workload::selection`].
+    /// The right answers to `workloads` over generated data, of the cells that follow from `choice`.
     ///
     /// # Errors
     /// Where the context is cancelled or its budget too small.
     pub fn of_generated(
         data: &Generated,
-        seed: u64,
+        choice: impl Into<Choice>,
         workloads: &[Workload],
         context: &Context,
     ) -> Result<Self> {
+        let choice = choice.into();
         let survey = data.survey(context)?;
-        let epoch = epoch_order(data.shape, seed, workloads)
+        let epoch = epoch_order(data.shape, choice.seed, workloads)
             .map(|order| epoch::sums_of_generated(data, &order, context))
             .transpose()?;
         let product =
@@ -88,7 +89,7 @@ impl Answers {
         dispatch!(data.dtype, T => Ok(Self {
             product,
             matrix: survey.digest,
-            selections: selections(data.shape, (seed, workloads), context, |selection| {
+            selections: selections(data.shape, (choice, workloads), context, |selection| {
                 data.select::<T>(selection)
             })?,
             sums: survey.sums,
@@ -104,11 +105,11 @@ impl Answers {
     /// Where reading fails, the context is cancelled or its budget too small.
     pub fn of_store<T: Value>(
         store: &dyn ArrayStore<Elem = T>,
-        seed: u64,
+        choice: impl Into<Choice>,
         workloads: &[Workload],
         context: &Context,
     ) -> Result<Self> {
-        let shape = store.spec().shape;
+        let (shape, choice) = (store.spec().shape, choice.into());
         let (mut sums, mut magnitudes) = (zeros(shape.cols)?, zeros(shape.cols)?);
         store.visit(
             TileOrder::Any,
@@ -119,7 +120,7 @@ impl Answers {
             },
             context,
         )?;
-        let epoch = epoch_order(shape, seed, workloads)
+        let epoch = epoch_order(shape, choice.seed, workloads)
             .map(|order| epoch::sums_of_store(store, &order, context))
             .transpose()?;
         let product =
@@ -128,7 +129,7 @@ impl Answers {
             product,
             epoch: epoch.map(|sums| Epoch::new(sums, shape.rows, T::UNITS)),
             matrix: store.digest(context)?,
-            selections: selections(shape, (seed, workloads), context, |selection| {
+            selections: selections(shape, (choice, workloads), context, |selection| {
                 store.select(selection)
             })?,
             sums,
@@ -143,11 +144,11 @@ impl Answers {
     /// As [`Answers::of_store`].
     pub fn of_any(
         store: &AnyStore,
-        seed: u64,
+        choice: Choice,
         workloads: &[Workload],
         context: &Context,
     ) -> Result<Self> {
-        with_store!(store, store => Self::of_store(&**store, seed, workloads, context))
+        with_store!(store, store => Self::of_store(&**store, choice, workloads, context))
     }
 
     /// The digest of the whole matrix.
@@ -281,7 +282,7 @@ fn selecting(workload: Workload) -> Workload {
 /// The digest of the selection of each workload that is asked for, of a matrix of `shape` that `select` gives parts of.
 fn selections<T: Value>(
     shape: Shape,
-    (seed, workloads): (u64, &[Workload]),
+    (choice, workloads): (Choice, &[Workload]),
     context: &Context,
     select: impl Fn(&Selection) -> Result<Array2<T>>,
 ) -> Result<Vec<(Workload, Digest)>> {
@@ -290,7 +291,7 @@ fn selections<T: Value>(
         if !workloads.iter().any(|&asked| selecting(asked) == workload) {
             continue;
         }
-        if let Some(selection) = workload.selection(shape, seed) {
+        if let Some(selection) = workload.selection(shape, choice) {
             digests.push((workload, selection_digest(shape, &selection, context, &select)?));
         }
     }

@@ -19,7 +19,7 @@ const ROWS: usize = 2000;
 pub enum Workload {
     /// Every column is written, one after another, until it is durable.
     FillColumns,
-    /// The last column is read.
+    /// The last column is read; or as many of the last ones as [`Choice::columns`] says.
     ExtractColumn,
     /// Every column is read, one after another, and summed.
     ExtractColumns,
@@ -33,6 +33,22 @@ pub enum Workload {
     Spmv,
     /// Every row is read once, in batches of random rows.
     ShuffleEpoch,
+}
+
+/// What the cells that a workload asks for follow from, beside the matrix's shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The seed of random rows.
+    pub seed: u64,
+    /// How many columns [`Workload::ExtractColumn`] reads: the last ones.
+    pub columns: usize,
+}
+
+/// One column, and the rows of this seed.
+impl From<u64> for Choice {
+    fn from(seed: u64) -> Self {
+        Self { seed, columns: 1 }
+    }
 }
 
 /// What the answer to a workload is.
@@ -89,15 +105,18 @@ impl Workload {
     }
 
     /// The cells that are read of a matrix of `shape`; none for a fill and for visits, which concern all.
-    /// The choice of rows follows from `seed` (docs/generated-v1.md).
-    pub fn selection(self, shape: Shape, seed: u64) -> Option<Selection> {
+    /// Random rows follow from the choice's seed (docs/generated-v1.md).
+    pub fn selection(self, shape: Shape, choice: impl Into<Choice>) -> Option<Selection> {
+        let Choice { seed, columns } = choice.into();
         match self {
             Self::FillColumns
             | Self::ExtractColumns
             | Self::Scan
             | Self::Spmv
             | Self::ShuffleEpoch => None,
-            Self::ExtractColumn => Some(Selection::cols(shape.cols.saturating_sub(1)..shape.cols)),
+            Self::ExtractColumn => {
+                Some(Selection::cols(shape.cols.saturating_sub(columns)..shape.cols))
+            }
             Self::ExtractRows => Some(Selection::rows(chosen_rows(seed, shape.rows, ROWS))),
             Self::ExtractBlock => {
                 Some(Selection::block(middle_quarter(shape.rows), middle_quarter(shape.cols)))
@@ -106,8 +125,8 @@ impl Workload {
     }
 
     /// What is accessed of a matrix of `shape`.
-    pub fn access(self, shape: Shape, seed: u64) -> Access {
-        match self.selection(shape, seed) {
+    pub fn access(self, shape: Shape, choice: impl Into<Choice>) -> Access {
+        match self.selection(shape, choice) {
             Some(selection) => Access::Read(selection),
             None => match self {
                 Self::FillColumns => Access::FillColumns,
@@ -124,8 +143,8 @@ impl Workload {
         (self == Self::ShuffleEpoch).then(|| chosen_rows(seed, shape.rows, shape.rows))
     }
 
-    /// Bytes of values that are asked for of a matrix of `shape`.
-    pub fn bytes_requested(self, shape: Shape, dtype: DType) -> u64 {
+    /// Bytes of values that are asked for of a matrix of `shape`, where [`Choice::columns`] is `columns`.
+    pub fn bytes_requested(self, shape: Shape, dtype: DType, columns: usize) -> u64 {
         let quarter = |length: usize| length.div_ceil(4);
         let (rows, cols) = match self {
             Self::FillColumns
@@ -133,7 +152,7 @@ impl Workload {
             | Self::Scan
             | Self::Spmv
             | Self::ShuffleEpoch => (shape.rows, shape.cols),
-            Self::ExtractColumn => (shape.rows, shape.cols.min(1)),
+            Self::ExtractColumn => (shape.rows, shape.cols.min(columns)),
             Self::ExtractRows => (shape.rows.min(ROWS), shape.cols),
             Self::ExtractBlock => (quarter(shape.rows), quarter(shape.cols)),
         };
@@ -202,10 +221,13 @@ mod tests {
         for (rows, cols) in [(0, 0), (0, 9), (9, 0), (1, 1), (5, 3), (10_000, 101)] {
             let shape = Shape::new(rows, cols);
             for workload in Workload::ALL {
-                let bytes = workload.bytes_requested(shape, DType::F32);
-                let selection = workload.selection(shape, 1).unwrap_or_default();
-                let selected = selection.shape(shape).unwrap();
-                assert_eq!(bytes, selected.dense_bytes(4).unwrap() as u64, "{workload} {shape}");
+                for columns in [1, 2, 50] {
+                    let bytes = workload.bytes_requested(shape, DType::F32, columns);
+                    let choice = Choice { seed: 1, columns };
+                    let selection = workload.selection(shape, choice).unwrap_or_default();
+                    let selected = selection.shape(shape).unwrap();
+                    assert_eq!(bytes, selected.dense_bytes(4).unwrap() as u64, "{workload}");
+                }
             }
         }
     }

@@ -19,7 +19,7 @@ mod value;
 pub use answers::{Answers, Exactness};
 pub use epoch::{BATCH_ROWS, epoch_sums};
 pub use generated::Generated;
-pub use kind::{AnswerKind, Workload, extract};
+pub use kind::{AnswerKind, Choice, Workload, extract};
 pub use source::Source;
 pub use spmv::product;
 pub use sums::column_sums;

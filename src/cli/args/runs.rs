@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::ForceArgs;
 use crate::array::{DType, Order, Shape};
+use crate::harness::Sweep;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CompareArgs {
@@ -32,6 +33,14 @@ pub(in crate::cli) struct CompareArgs {
     /// than 96MiB; with --quick warm and cold]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub regimes: Vec<String>,
+    /// Compare at several values of one choice: rows, cols, density, memory (limits around each trial, instead of
+    /// --regimes), columns-read (by extract-column) or threads: rows=1e5,1e6. Warm and cold, where no --regimes are given;
+    /// what it will take is said first, and asked for
+    #[arg(long, value_name = "WHAT=V,V", conflicts_with = "self_test")]
+    pub sweep: Option<Sweep>,
+    /// Do not ask before a sweep
+    #[arg(long, requires = "sweep")]
+    pub yes: bool,
     /// Samples of each trial [default: until --precision or --trial-time, at least five where one takes less than a second
     /// and three in any case, at most fifteen; with --quick 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -7,6 +7,7 @@ mod table;
 use std::fmt::Write;
 
 use self::table::{Align, MarkdownTable, escaped};
+use super::growth::{self, Curve};
 use super::model::{Cell, Column, DataSet, Model, Row, Standing, Timed, undone};
 use super::number::{self, UNKNOWN};
 use super::reasons;
@@ -24,6 +25,7 @@ pub(super) fn render(model: &Model<'_>) -> String {
             times(set, &mut out);
         }
     }
+    growth(model, &mut out);
     reasons(model, &mut out);
     undone_trials(model, &mut out);
     if !model.sets.is_empty() {
@@ -115,6 +117,28 @@ fn size(column: &Column, set: &DataSet<'_>) -> String {
             format!("{} {ratio}", number::bytes(bytes))
         }
         (bytes, _) => number::known(bytes, number::bytes),
+    }
+}
+
+/// How cost grows with what was swept.
+fn growth(model: &Model<'_>, out: &mut String) {
+    let curves = growth::curves(model);
+    let Some(first) = curves.first() else { return };
+    let _ = writeln!(out, "\n## How cost grows with {}\n", escaped(first.swept));
+    for sentence in curves.iter().filter_map(Curve::sentence) {
+        let _ = writeln!(out, "- {}.", escaped(&capitalised(&sentence)));
+    }
+    for curve in &curves {
+        let labels = curve.labels.iter().map(|label| (*label, Align::Right));
+        let mut table =
+            MarkdownTable::new(std::iter::once((curve.swept, Align::Right)).chain(labels));
+        for point in &curve.points {
+            let cells = point.cells.iter().map(time);
+            table.row(std::iter::once(escaped(&point.value)).chain(cells));
+        }
+        let grown = curve.growth().into_iter().map(|grown| number::known(grown, number::ratio));
+        table.row(std::iter::once("*last : first*".to_owned()).chain(grown));
+        let _ = write!(out, "\n**{}**\n\n{table}", escaped(&curve.title()));
     }
 }
 
