@@ -2,13 +2,16 @@
 
 The protocol is docs/trial-protocol-v1.md, the data docs/generated-v1.md. A peer is a class with three methods,
 `fill(trial, clock)`, `extract(trial)` and `sums(trial)`, and `values(trial)` for the untimed check; where it also has
-`declines(trial)`, that says why it does not do a trial, or None. `serve` does the rest. Needs Python 3.9 and NumPy.
+`declines(trial)`, that says why it does not do a trial, or None. One with a format of its own is asked to make its file
+from a `.npy` before it is ready: by its `make(trial, source)`, where it has that, else by a fill that nobody times.
+`serve` does the rest. Needs Python 3.9 and NumPy.
 """
 
 import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -119,7 +122,10 @@ class Trial:
         self.workload, self.path = message["workload"], message["path"]
         self.memory, self.threads = message["memory"], message["threads"]
         self.limit = message.get("limit")
-        if message.get("input") is not None:
+        self.make_from = message.get("make_from")
+        if self.make_from is not None:
+            self.make = given_columns(self.make_from)
+        elif message.get("input") is not None:
             self.make = given_columns(message["input"])
         else:
             self.make = Generated(message["seed"], self.rows, self.dtype, data["density"]).column
@@ -194,12 +200,27 @@ def multiply(array, vector):
     return array @ vector
 
 
+# Files that are synced at once: what they change in the file system's journal is then written together.
+SYNCED_AT_ONCE = 16
+
+
 def sync(path):
-    """Makes the file at `path`, its length and its name durable."""
-    for name in (path, os.path.dirname(path)):
-        descriptor = os.open(name, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+    """Makes the file at `path`, or all that is in the folder there, its length and its name durable."""
+    files, folders = [path], [os.path.dirname(path)]
+    if os.path.isdir(path):
+        tree = list(os.walk(path, topdown=False))  # a folder after what is in it
+        files = [os.path.join(folder, name) for folder, _, names in tree for name in names]
+        folders = [folder for folder, _, _ in tree] + folders
+    with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
+        list(pool.map(sync_one, files))
+    for folder in folders:
+        sync_one(folder)
+
+
+def sync_one(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
 
 
 # ---------------------------------------------------------------- the protocol
@@ -237,6 +258,16 @@ def sample(peer, trial):
     return answer, {"seconds": time.perf_counter() - start, "durable_seconds": None}
 
 
+def prepare(peer, trial):
+    """Makes the peer's own file of a matrix that exists."""
+    if hasattr(peer, "make"):
+        peer.make(trial, np.load(trial.make_from, mmap_mode="r"))
+    else:
+        flush, _ = peer.fill(trial, Clock())
+        flush()
+    sync(trial.path)
+
+
 def leave(answer, path):
     """Leaves an answer where the harness wants it; one that was not part of the work is made now."""
     np.ascontiguousarray(answer() if callable(answer) else answer).tofile(path)
@@ -264,6 +295,8 @@ def converse(peer, forms):
                 reason = peer.declines(trial) if hasattr(peer, "declines") else None
             if reason is not None:
                 return say({"unsupported": reason})
+            if trial.make_from is not None:
+                prepare(peer, trial)
             say({"ready": {"version": f"NumPy {np.__version__}"}})
         elif "go" in message:
             answer = None  # the last sample's memory is not this one's

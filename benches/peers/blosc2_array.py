@@ -1,0 +1,58 @@
+"""Python-Blosc2: a b2nd array in one contiguous frame.
+
+Level 0 copies and does not compress: the data are random, and other levels were slower to write and to read. Reads go
+through a map of the frame, as its documentation advises for files on disk.
+"""
+
+from contextlib import contextmanager
+
+import blosc2
+import numpy as np
+
+from chunked import Chunked
+from trial import serve
+
+# Blocks of a chunk, what threads share out and the least that is read for a few rows.
+BLOCKS = 4
+
+
+class Blosc2(Chunked):
+    def workers(self, trial):
+        return 1  # it has threads of its own
+
+    @contextmanager
+    def create(self, trial, chunks):
+        height, width = chunks
+        yield Chunks(
+            blosc2.empty(
+                trial.shape, trial.dtype, urlpath=trial.path, mode="w", contiguous=True,
+                chunks=chunks, blocks=(-(-height // BLOCKS), width),
+                cparams={"clevel": 0, "nthreads": trial.threads}, dparams={"nthreads": trial.threads},
+            )
+        )
+
+    @contextmanager
+    def open(self, trial):
+        yield Chunks(blosc2.open(trial.path, mode="r", mmap_mode="r", dparams={"nthreads": trial.threads}))
+
+
+class Chunks:
+    def __init__(self, array):
+        self.array, self.chunks = array, array.chunks
+
+    def write(self, rows, cols, block):
+        self.array[rows.start : rows.stop, cols.start : cols.stop] = block
+
+    def read(self, rows, cols, out=None):
+        block = self.array[rows.start : rows.stop, cols.start : cols.stop]
+        if out is None:
+            return block
+        out[...] = block
+        return out
+
+    def take(self, rows, cols):
+        return self.array[np.asarray(rows)][:, cols.start : cols.stop]
+
+
+if __name__ == "__main__":
+    serve(f"Python-Blosc2 {blosc2.__version__}, C-Blosc2 {blosc2.blosclib_version.split()[0]}", Blosc2(), layouts=("own",))

@@ -1,0 +1,75 @@
+"""TileDB: a dense array in a folder, its tiles in row-major order.
+
+Without a filter: the data are random. Each write makes a fragment, of as many tiles as memory allows.
+"""
+
+from contextlib import contextmanager
+
+import tiledb
+
+from chunked import Chunked
+from trial import serve
+
+
+class TileDB(Chunked):
+    # A fragment for each: there are to be few of them.
+    block_bytes = 64 << 20
+
+    def workers(self, trial):
+        return 1  # it has threads of its own
+
+    def declines(self, trial):
+        if trial.dtype.kind == "f" and trial.dtype.itemsize == 2:
+            return "TileDB has no f16"
+        return super().declines(trial)
+
+    @contextmanager
+    def create(self, trial, chunks):
+        context = context_of(trial)
+        axes = (("row", trial.rows, chunks[0]), ("col", trial.cols, chunks[1]))
+        dims = [
+            tiledb.Dim(name=name, domain=(0, length - 1), tile=tile, dtype="uint64", ctx=context, filters=[])
+            for name, length, tile in axes
+        ]
+        schema = tiledb.ArraySchema(
+            tiledb.Domain(*dims, ctx=context), [tiledb.Attr(dtype=trial.dtype, filters=[], ctx=context)], ctx=context
+        )
+        tiledb.Array.create(trial.path, schema, ctx=context)
+        with tiledb.open(trial.path, "w", ctx=context) as array:
+            yield Tiles(array, chunks)
+
+    @contextmanager
+    def open(self, trial):
+        with tiledb.open(trial.path, "r", ctx=context_of(trial)) as array:
+            domain = array.schema.domain
+            yield Tiles(array, tuple(int(domain.dim(axis).tile) for axis in range(2)))
+
+
+def context_of(trial):
+    threads, memory = str(trial.threads), str(max(trial.memory // 2, 32 << 20))
+    return tiledb.Ctx({
+        "sm.compute_concurrency_level": threads,
+        "sm.io_concurrency_level": threads,
+        "sm.memory_budget": memory,
+        "sm.mem.total_budget": memory,
+    })
+
+
+class Tiles:
+    def __init__(self, array, tiles):
+        self.array, self.chunks = array, tiles
+
+    def write(self, rows, cols, block):
+        self.array[rows.start : rows.stop, cols.start : cols.stop] = block
+
+    def read(self, rows, cols, out=None):
+        block = self.array[rows.start : rows.stop, cols.start : cols.stop]
+        if out is None:
+            return block
+        out[...] = block
+        return out
+
+
+if __name__ == "__main__":
+    library = ".".join(map(str, tiledb.libtiledb.version()))
+    serve(f"TileDB-Py {tiledb.__version__}, TileDB {library}", TileDB(), layouts=("own",))
