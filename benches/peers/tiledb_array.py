@@ -12,11 +12,14 @@ from trial import serve
 
 
 class TileDB(Chunked):
-    # A fragment for each: there are to be few of them.
+    # A fragment for each, and a query: both have a cost of their own, so there are to be few of them.
     block_bytes = 64 << 20
 
     def workers(self, trial):
         return 1  # it has threads of its own
+
+    def block_cells(self, trial):
+        return min(self.block_bytes, trial.memory // 3) // trial.dtype.itemsize
 
     def declines(self, trial):
         if trial.dtype.kind == "f" and trial.dtype.itemsize == 2:

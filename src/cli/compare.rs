@@ -92,9 +92,10 @@ pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome
 /// Where it is not, or nobody is there to say so.
 fn ask(estimate: &Estimate, is_wanted: bool) -> Result<()> {
     let &Estimate { matrices, trials, disk_bytes, seconds } = estimate;
-    let minutes = (seconds / 60.0).ceil();
-    let (disk, time) =
-        (ByteSize(disk_bytes), humantime::format_duration(Duration::from_secs_f64(minutes * 60.0)));
+    // To a minute, or to ten seconds: it is no more than about that.
+    let step = if seconds > 120.0 { 60.0 } else { 10.0 };
+    let time = Duration::from_secs_f64((seconds / step).ceil() * step);
+    let (disk, time) = (ByteSize(disk_bytes), humantime::format_duration(time));
     let told = format!("{trials} trials on {matrices} matrices: about {time}, and {disk} of disk");
     let mut err = io::stderr().lock();
     let failed = |error| Error::io("ask", error);

@@ -18,8 +18,12 @@ pub(super) fn sentences(model: &Model<'_>) -> Vec<String> {
     if model.trials().next().is_none() {
         return vec!["No trial was recorded.".to_owned()];
     }
-    let mut sentences = Vec::new();
-    for set in &model.sets {
+    // Where something was swept, what it changes is the verdict; what is best at each value is in the tables.
+    let curves = growth::curves(model);
+    let mut sentences: Vec<_> = curves.iter().filter_map(Curve::sentence).collect();
+    sentences.iter_mut().for_each(|text| *text = capitalised(text) + ".");
+    let sets = if sentences.is_empty() { &model.sets[..] } else { &[] };
+    for set in sets {
         let name = capitalised(&set.name_among(&model.sets));
         if set.rows.iter().all(|row| row.timed().count() < 2) {
             sentences.push(format!("{name}, {}.", nothing_to_compare(set)));
@@ -30,9 +34,6 @@ pub(super) fn sentences(model: &Model<'_>) -> Vec<String> {
         sentences.extend(sizes(set).map(|text| format!("{name}, {text}.")));
         sentences.extend(means(set).map(|text| format!("{name}, {text}.")));
     }
-    let curves = growth::curves(model);
-    sentences
-        .extend(curves.iter().filter_map(Curve::sentence).map(|text| capitalised(&text) + "."));
     sentences.extend(single_samples(model));
     sentences.push(verification(model));
     sentences
