@@ -19,7 +19,9 @@ class TileDB(Chunked):
         return 1  # it has threads of its own
 
     def block_cells(self, trial):
-        return min(self.block_bytes, trial.memory // 3) // trial.dtype.itemsize
+        # Beside a block its tiles are in memory, and what came of them.
+        share = 3 if trial.limit is None else 12
+        return min(self.block_bytes, trial.memory // share) // trial.dtype.itemsize
 
     def declines(self, trial):
         if trial.dtype.kind == "f" and trial.dtype.itemsize == 2:
@@ -49,7 +51,8 @@ class TileDB(Chunked):
 
 
 def context_of(trial):
-    threads, memory = str(trial.threads), str(max(trial.memory // 2, 32 << 20))
+    threads = str(trial.threads)
+    memory = str(max(trial.memory // (2 if trial.limit is None else 4), 16 << 20))
     return tiledb.Ctx({
         "sm.compute_concurrency_level": threads,
         "sm.io_concurrency_level": threads,
