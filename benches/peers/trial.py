@@ -308,7 +308,9 @@ def converse(peer, forms):
                 with open(message["answer"] + ".values", "wb") as file:
                     columns = None
                     for columns in peer.values(trial):
-                        np.asfortranarray(columns).T.tofile(file)
+                        for column in columns.T:
+                            # One by one: within a memory limit there is no room for a group of them twice.
+                            np.ascontiguousarray(column).tofile(file)
                     del columns  # the next sample needs its memory
             say({"answered": True})
         else:

@@ -44,7 +44,8 @@ impl Digester {
     }
 
     /// Adds a dense block whose first cell is (`row`, `col`). `O(cells)`; fastest where the block is
-    /// contiguous in either order.
+    /// contiguous in either order, and within a loop that is compiled for wide vectors.
+    #[inline(always)]
     pub fn block<T: Element>(&mut self, row: usize, col: usize, block: ArrayView2<'_, T>) {
         debug_assert_eq!(T::DTYPE, self.dtype);
         let (rows, cols) = block.dim();
@@ -134,7 +135,7 @@ impl Digester {
     }
 
     /// Adds cells given as (key of the row, keys of the column, value).
-    #[inline]
+    #[inline(always)]
     fn add<'a, T: Element>(&mut self, cells: impl Iterator<Item = (u64, [u64; 2], &'a T)>) {
         let [mut first, mut second] = self.lanes;
         for (row_key, col_keys, value) in cells {
@@ -150,16 +151,27 @@ impl Digester {
 }
 
 /// What one word of a cell adds to the two lanes: nothing where its bits are all zero.
-#[inline]
+#[inline(always)]
 fn contribution(bits: u64, row_key: u64, col_key: u64) -> (u64, u64) {
     let keyed = bits ^ row_key;
-    let product = u128::from(keyed) * u128::from(col_key);
-    let folded = (product as u64) ^ ((product >> 64) as u64);
+    let folded = folded_product(keyed, col_key);
     let second = (folded ^ keyed).wrapping_mul(LANE);
     let second = second ^ (second >> 32);
     // A mask, not a branch: in data half of which is zero a branch would be mispredicted every other time.
     let mask = u64::from(bits != 0).wrapping_neg();
     (folded & mask, second & mask)
+}
+
+/// The lower half of the product in 128 bits, and over it the upper one. By products of halves, of which vectors make several at once.
+#[inline(always)]
+fn folded_product(a: u64, b: u64) -> u64 {
+    const HALF: u64 = 0xFFFF_FFFF;
+    let [a_low, a_high, b_low, b_high] = [a & HALF, a >> 32, b & HALF, b >> 32];
+    let (low, high) = (a_low * b_low, a_high * b_high);
+    let (left, right) = (a_low * b_high, a_high * b_low);
+    let middle = (low >> 32) + (left & HALF) + (right & HALF);
+    let upper = high + (left >> 32) + (right >> 32) + (middle >> 32);
+    ((low & HALF) | (middle << 32)) ^ upper
 }
 
 fn row_key(row: usize) -> u64 {
@@ -178,7 +190,7 @@ fn fill_keys(keys: &mut [u64], from: usize, key: impl Fn(usize) -> u64) {
 }
 
 /// An element's bits, zero-extended: the second word only where it takes 16 bytes.
-#[inline]
+#[inline(always)]
 fn words<T: Element>(value: &T) -> [u64; 2] {
     let mut bytes = [0; 16];
     bytes[..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(value));

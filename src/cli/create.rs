@@ -4,9 +4,9 @@ use super::args::{Common, CreateArgs, Fill};
 use super::{Outcome, progress, usage};
 use crate::array::{Compression, Order};
 use crate::error::{Error, Result};
-use crate::store::{AnyStore, ArrayStoreExt, CreateOptions, FileKind, Io, Layout};
+use crate::store::{AnyStore, Context, CreateOptions, FileKind, Io, Layout};
 use crate::with_store;
-use crate::workload::Generated;
+use crate::workload::{Distribution, Generated};
 
 pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome> {
     let context = progress::context(common)?;
@@ -32,24 +32,24 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> anyhow::Result<Outcome>
     let at = |error: Error| error.at(&args.out);
     let bytes = args.shape.dense_bytes(args.dtype.item_size()).map_err(at)? as u64;
     let mut store = AnyStore::create(&args.out, &options).map_err(at)?;
-    context.begin("create", 2 * bytes);
+    context.begin("create", bytes);
     let generated = Generated { seed: args.seed, shape: args.shape, dtype: args.dtype, density };
     match args.fill {
         Fill::Zeros => {}
-        Fill::Uniform => {
-            with_store!(&mut store, store => store.fill_columns(&context, &mut |column, out| {
-                generated.fill_column(column, 0..args.shape.rows, out);
-                Ok(())
-            }))?
-        }
-        Fill::Normal => {
-            with_store!(&mut store, store => store.fill_columns(&context, &mut |column, out| {
-                generated.fill_column_normal(column, 0..args.shape.rows, out)
-            }))?
-        }
+        Fill::Uniform => write(&mut store, &generated, Distribution::Uniform, &context)?,
+        Fill::Normal => write(&mut store, &generated, Distribution::Normal, &context)?,
     }
     store.sync()?;
     Ok(Outcome::Done)
+}
+
+fn write(
+    store: &mut AnyStore,
+    generated: &Generated,
+    distribution: Distribution,
+    context: &Context,
+) -> Result<()> {
+    with_store!(store, store => generated.write_to(&mut **store, distribution, context))
 }
 
 /// The layout asked for: by the extension, then by --order or --layout.

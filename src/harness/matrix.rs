@@ -13,11 +13,11 @@ use crate::convert::{SparseLayout, Target, convert};
 use crate::error::Result;
 use crate::record;
 use crate::store::{
-    self, AnyStore, ArrayStore, ArrayStoreExt, Context, CreateOptions, Io, Layout, OpenOptions,
-    Spec, TileOrder, Values,
+    self, AnyStore, ArrayStore, Context, CreateOptions, Io, Layout, OpenOptions, Spec, TileOrder,
+    Values,
 };
 use crate::with_store;
-use crate::workload::{Answers, Generated};
+use crate::workload::{Answers, Distribution, Generated};
 
 /// A matrix and what is right about it.
 #[derive(Debug)]
@@ -158,10 +158,7 @@ impl Matrix {
                 };
                 dispatch!(self.dtype, T => {
                     let mut store = store::create::<T>(path, &options)?;
-                    store.fill_columns(context, &mut |column, out| {
-                        generated.fill_column(column, 0..self.shape.rows, out);
-                        Ok(())
-                    })?;
+                    generated.write_to(&mut *store, Distribution::Uniform, context)?;
                     store.sync()
                 })?;
             }

@@ -33,6 +33,8 @@ pub use context::{Budget, Cancel, Context, Observer, Progress, Reservation};
 pub(crate) use copy::visit_numbers;
 pub use copy::{StoredZeros, copy, copy_any};
 pub use dense::{DenseStore, MappedArray};
+#[cfg(feature = "program")]
+pub(crate) use digest::digest_block;
 pub use memory::MemoryStore;
 pub use open::{CreateOptions, FileKind, Io, OpenOptions, create, open};
 pub use plan::{Access, Plan, Step, StepKind, TileOrder};

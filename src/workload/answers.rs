@@ -7,7 +7,7 @@ use super::sums::{add_tile, zeros};
 use super::{Choice, Generated, Value, Workload, epoch};
 use crate::array::{Axis, Digest, Digester, Selection, Shape, dispatch};
 use crate::error::Result;
-use crate::store::{AnyStore, ArrayStore, ArrayStoreExt, Context, TileOrder};
+use crate::store::{AnyStore, ArrayStore, ArrayStoreExt, Context, TileOrder, digest_block};
 use crate::with_store;
 
 /// Selected values held at once while their digest is made, in bytes, where the budget allows.
@@ -317,7 +317,7 @@ fn selection_digest<T: Value>(
         for col in (0..cols.len()).step_by(width) {
             let some_cols = cols.part(col..cols.len().min(col + width));
             let values = select(&Selection::block(Axis::from(some_rows), Axis::from(some_cols)))?;
-            digester.block(row, col, values.view());
+            digest_block(&mut digester, row, col, values.view());
             context.advance((values.len() * size_of::<T>()) as u64)?;
         }
     }

@@ -11,6 +11,7 @@ use super::stream::{Stream, choose};
 use super::value::{Value, decided};
 use crate::array::{DType, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::{Kernel, in_widest_vectors};
 
 /// The threshold below which every decision falls.
 const ALL: u64 = 1 << 32;
@@ -42,15 +43,8 @@ impl Generated {
     pub fn fill_column<T: Value>(&self, col: usize, rows: Range<usize>, out: &mut [T]) {
         debug_assert_eq!(T::DTYPE, self.dtype);
         assert_eq!(out.len(), rows.len(), "a value for each row");
-        let words = self.column_stream(col).from(rows.start as u64);
-        match self.threshold() {
-            // Without the decision twice as fast.
-            ALL => out.iter_mut().zip(words).for_each(|(value, word)| *value = T::uniform(word)),
-            threshold => {
-                let cells = out.iter_mut().zip(words);
-                cells.for_each(|(value, word)| *value = decided(word, threshold));
-            }
-        }
+        let (stream, from) = (self.column_stream(col), rows.start as u64);
+        in_widest_vectors(Column { stream, from, threshold: self.threshold(), out });
     }
 
     /// Columns `cols` of row `row`, which `out` is as long as. Twice the work of [`Generated::fill_column`].
@@ -86,9 +80,30 @@ impl Generated {
         assert_eq!(out.len(), rows.len(), "a value for each row");
         let (stream, threshold) = (self.column_stream(col), self.threshold());
         for (row, value) in rows.zip(out) {
-            let word = stream.at(row as u64);
-            let normal = T::normal(word).ok_or_else(no_normal::<T>)?;
-            *value = if word & 0xFFFF_FFFF < threshold { normal } else { T::default() };
+            *value = normal(stream.at(row as u64), threshold)?;
+        }
+        Ok(())
+    }
+
+    /// The cells of row `row` in the columns of these streams.
+    pub(super) fn fill_row_of<T: Value>(&self, streams: &[Stream], row: usize, out: &mut [T]) {
+        let threshold = self.threshold();
+        in_widest_vectors(Row { streams, row: row as u64, threshold, out });
+    }
+
+    /// As [`Generated::fill_row_of`], with normally distributed values.
+    ///
+    /// # Errors
+    /// As [`Generated::fill_column_normal`].
+    pub(super) fn fill_row_normal<T: Value>(
+        &self,
+        streams: &[Stream],
+        row: usize,
+        out: &mut [T],
+    ) -> Result<()> {
+        let threshold = self.threshold();
+        for (stream, value) in streams.iter().zip(out) {
+            *value = normal(stream.at(row as u64), threshold)?;
         }
         Ok(())
     }
@@ -115,7 +130,7 @@ impl Generated {
         Stream::new(self.seed).child(0)
     }
 
-    fn column_stream(&self, col: usize) -> Stream {
+    pub(super) fn column_stream(&self, col: usize) -> Stream {
         self.columns().child(col as u64)
     }
 
@@ -124,6 +139,57 @@ impl Generated {
         // Exact: a multiplication by a power of two. The cast rounds down, and takes NaN to 0.
         ((self.density * ALL as f64) as u64).min(ALL)
     }
+}
+
+/// Neighbours in a column, from its stream.
+struct Column<'a, T> {
+    stream: Stream,
+    from: u64,
+    threshold: u64,
+    out: &'a mut [T],
+}
+
+impl<T: Value> Kernel for Column<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let cells = self.out.iter_mut().zip(self.stream.from(self.from));
+        match self.threshold {
+            // Without the decision twice as fast.
+            ALL => cells.for_each(|(value, word)| *value = T::uniform(word)),
+            threshold => cells.for_each(|(value, word)| *value = decided(word, threshold)),
+        }
+    }
+}
+
+/// A row's cells, each from its column's stream.
+struct Row<'a, T> {
+    streams: &'a [Stream],
+    row: u64,
+    threshold: u64,
+    out: &'a mut [T],
+}
+
+impl<T: Value> Kernel for Row<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let cells = self.out.iter_mut().zip(self.streams);
+        match self.threshold {
+            ALL => cells.for_each(|(value, stream)| *value = T::uniform(stream.at(self.row))),
+            threshold => cells.for_each(|(value, stream)| {
+                *value = decided(stream.at(self.row), threshold);
+            }),
+        }
+    }
+}
+
+/// The normally distributed value of a cell with this word.
+fn normal<T: Value>(word: u64, threshold: u64) -> Result<T> {
+    let normal = T::normal(word).ok_or_else(no_normal::<T>)?;
+    Ok(if word & 0xFFFF_FFFF < threshold { normal } else { T::default() })
 }
 
 /// `count` different rows of `rows`, in random order, for this seed.

@@ -15,6 +15,7 @@ mod stream;
 mod sums;
 mod survey;
 mod value;
+mod written;
 
 pub use answers::{Answers, Exactness};
 pub use epoch::{BATCH_ROWS, epoch_sums};
@@ -24,3 +25,4 @@ pub use source::Source;
 pub use spmv::product;
 pub use sums::column_sums;
 pub use value::Value;
+pub use written::Distribution;

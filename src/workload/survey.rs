@@ -9,7 +9,7 @@ use super::sums::{sum_of, zeros};
 use super::{Generated, Value};
 use crate::array::{Digest, Digester, dispatch};
 use crate::error::{Error, Result};
-use crate::store::Context;
+use crate::store::{Context, digest_block};
 
 /// Cells made at once: they stay in the second-level cache until they are digested.
 const CELLS: usize = 1 << 14;
@@ -130,7 +130,7 @@ fn rows_part<T: Value>(
         }
         let block = ArrayView2::from_shape((height, cols.len()).f(), cells)
             .expect("the buffer was cut to these rows and columns");
-        part.digester.block(first, cols.start, block);
+        digest_block(&mut part.digester, first, cols.start, block);
         context.advance(size_of_val(cells) as u64)?;
     }
     Ok(part)

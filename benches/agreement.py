@@ -1,0 +1,48 @@
+"""Says whether two runs of one comparison agree: for which share of the trials the intervals of the medians overlap.
+
+    python3 benches/agreement.py FOLDER FOLDER
+
+Each is what `arraystore compare --out FOLDER` left. Exits with 1 where fewer than nine in ten overlap. Needs only the standard library.
+"""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+LEAST_SHARE = 0.9
+
+
+def trials(folder):
+    """The summary of each trial that was done, by what it was."""
+    found = {}
+    for line in Path(folder, "results.jsonl").read_text().splitlines():
+        trial = json.loads(line)
+        if trial["kind"] == "trial" and trial["status"] == "ok":
+            data = trial["data"]
+            key = (trial["backend"], trial["workload"], trial["regime"], data["density"], *data["shape"])
+            found[key] = trial["summary"]
+    return found
+
+
+def main():
+    first, second = (trials(folder) for folder in sys.argv[1:])
+    both = sorted(first.keys() & second.keys())
+    apart, ratios = [], []
+    for key in both:
+        one, other = first[key], second[key]
+        ratios.append(other["median_seconds"] / one["median_seconds"])
+        if one["low_seconds"] > other["high_seconds"] or other["low_seconds"] > one["high_seconds"]:
+            apart.append((key, one["median_seconds"], other["median_seconds"]))
+    share = 1 - len(apart) / len(both)
+    print(f"{len(both)} trials in both, {len(first.keys() ^ second.keys())} in one only")
+    print(f"intervals overlap for {len(both) - len(apart)} of them: {share:.1%}")
+    low, middle, high = (statistics.quantiles(ratios, n=20)[at] for at in (0, 9, 18))
+    print(f"medians, second : first: {middle:.2f}, nine in ten between {low:.2f} and {high:.2f}")
+    for key, one, other in apart:
+        print(f"  apart: {' '.join(map(str, key))}: {one:.4g} s, {other:.4g} s")
+    return 0 if share >= LEAST_SHARE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
