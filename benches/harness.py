@@ -3,13 +3,14 @@
     python3 benches/harness.py [--out reports/harness] [--data-dir DIR] [--rounds 3] [--rows 40000000]
 
 A sample's overhead is what a run of many samples of a small array takes longer than one of few, for each more, without the
-workload's own time. Generating 16 GB is `create --fill uniform`, in turn with writing as many bytes by a program that has them already, and
+workload's own time. Generating 16 GB is `create --fill uniform`, in turn with writing as many bytes of one block past the page cache, and
 syncing them. Digesting is `digest` of a file in the page cache, beside what `probe` says of reading memory on all threads. Medians. Needs a
 release build and `--rows` × 400 bytes of disk, twice.
 """
 
 import argparse
 import json
+import mmap
 import os
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "target" / "release" / "arraystore"
 COLS = 100
-BLOCK = bytes(range(256)) * (8 << 12)
+BLOCK_BYTES = 8 << 20
 MANY, FEW = 110, 10
 DIGESTED = {"f32": 4, "f64": 8, "u8": 1}
 DIGESTED_BYTES = 2_000_000_000
@@ -50,12 +51,14 @@ def overhead(folder, workload, regime):
 
 
 def write_all(path, length):
-    """Seconds of writing so many bytes and syncing them: by calls of 8 MiB, into blocks that are there."""
+    """Seconds of writing so many bytes and syncing them: by calls of 8 MiB past the page cache, into blocks that are there."""
+    block = mmap.mmap(-1, BLOCK_BYTES)  # aligned, as such writes want it
+    block.write(bytes(range(256)) * (BLOCK_BYTES // 256))
     begun = time.perf_counter()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_DIRECT)
     os.posix_fallocate(descriptor, 0, length)
-    for start in range(0, length, len(BLOCK)):
-        os.write(descriptor, BLOCK[: length - start])
+    for _ in range(length // BLOCK_BYTES):
+        os.write(descriptor, block)
     os.fsync(descriptor)
     os.close(descriptor)
     return time.perf_counter() - begun
