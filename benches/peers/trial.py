@@ -273,6 +273,14 @@ def leave(answer, path):
     np.ascontiguousarray(answer() if callable(answer) else answer).tofile(path)
 
 
+def leave_values(groups, file):
+    """Writes all columns, and keeps no group of them: the next sample needs its memory."""
+    for columns in groups:
+        for column in columns.T:
+            # One by one: within a memory limit there is no room for a group of them twice.
+            np.ascontiguousarray(column).tofile(file)
+
+
 def serve(name, peer, orders=("c",), layouts=(), arguments=None):
     """Speaks trial protocol v1 on standard input and output until the harness ends it; or tells name and version."""
     if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
@@ -306,12 +314,7 @@ def converse(peer, forms):
             leave(answer, message["answer"])
             if message.get("values"):
                 with open(message["answer"] + ".values", "wb") as file:
-                    columns = None
-                    for columns in peer.values(trial):
-                        for column in columns.T:
-                            # One by one: within a memory limit there is no room for a group of them twice.
-                            np.ascontiguousarray(column).tofile(file)
-                    del columns  # the next sample needs its memory
+                    leave_values(peer.values(trial), file)
             say({"answered": True})
         else:
             return
