@@ -297,6 +297,16 @@ fn lists_of_few_cells_take_what_the_error_says() {
 }
 
 /// The same where they are read into an array that is contiguous in no order.
+/// Of no rows nothing is read nor divided among groups, whatever is free.
+#[test]
+fn a_matrix_without_rows_is_shuffled() {
+    for io in [Io::Mapped, Io::Positioned] {
+        for (cols, budget_bytes) in [(1, 73), (1, 4 << 10), (50, 100 << 10)] {
+            case((0, cols), io, budget_bytes, Work::Shuffle { batch: 1 }).check();
+        }
+    }
+}
+
 #[test]
 fn a_read_into_any_array_takes_what_the_error_says() {
     let folder = tempfile::tempdir().unwrap();

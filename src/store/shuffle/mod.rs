@@ -171,7 +171,9 @@ fn plan<T: Element>(
 fn visiting(count: usize, shape: Shape, row_bytes: u64, context: &Context) -> Option<Context> {
     let lists = list_bytes(count, shape);
     let left = context.without(lists);
-    let is_listed = u32::try_from(count).is_ok() && lists <= context.available_bytes() / 2;
+    // Of no rows there are no groups.
+    let is_listed =
+        (1..=u32::MAX as usize).contains(&count) && lists <= context.available_bytes() / 2;
     let visiting = left.share(1, 2);
     // Tiles of whole rows are needed.
     (is_listed && row_bytes > 0 && row_bytes <= visiting.available_bytes() / 8).then_some(visiting)
