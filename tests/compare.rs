@@ -415,6 +415,10 @@ fn choices_that_make_no_sense_get_one_line() {
         ("--peers none.json", "none.json"),
         ("--shape 1e9x1e6", "free"),
         ("--data-dir missing", "missing"),
+        ("--sweep rows=0", "rows=0: not a count from 1 on"),
+        ("--sweep width=1,2", "'width' cannot be swept"),
+        ("--sweep memory=160MiB --regimes cold", "takes the place of --regimes"),
+        ("--sweep density=0.1 --density 1", "takes the place of --density"),
     ] {
         let refused = compare(folder.path(), arguments).assert().code(2).get_output().clone();
         let told = String::from_utf8(refused.stderr).unwrap();

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::config::{Config, Contender};
+use super::config::Contender;
 use super::entrant::{Entrant, Start};
 use super::floor::{Floor, Task};
 use super::folder::DataFolder;
@@ -33,7 +33,6 @@ pub(super) enum Afterwards {
 
 /// Runs groups over one matrix.
 pub(super) struct Runner<'a> {
-    pub config: &'a Config,
     pub scope: &'a Scope<'a>,
     /// Each peer's name and version.
     pub peers: &'a [String],
@@ -60,7 +59,7 @@ impl Runner<'_> {
             self.observer.doing(&self.name(group, contender));
             entries.push(self.enter(group, place, contender)?);
         }
-        let expected = self.config.samples.expected() as usize;
+        let expected = self.scope.config.samples.expected() as usize;
         for (round, order) in group.rounds.iter().enumerate() {
             for &place in order {
                 let Some(entry) = &mut entries[place] else { continue };
@@ -100,14 +99,14 @@ impl Runner<'_> {
     /// Whether a trial needs no more samples.
     fn is_enough(&self, entry: &Entry) -> bool {
         let taken: Vec<_> = entry.record.samples.iter().map(|sample| sample.seconds).collect();
-        self.config.samples.is_enough(&taken, self.config.seed)
+        self.scope.config.samples.is_enough(&taken, self.scope.config.seed)
     }
 
     fn name(&self, group: &Group, contender: Contender) -> String {
         let Group { workload, regime, .. } = group;
         format!(
             "{}, {workload}, {regime}, density {}",
-            self.config.name(contender),
+            self.scope.config.name(contender),
             self.matrix.density
         )
     }
@@ -119,14 +118,14 @@ impl Runner<'_> {
         place: usize,
         contender: Contender,
     ) -> Result<Option<Entry>> {
-        let entrant = Entrant::new(self.config, contender);
+        let entrant = Entrant::new(self.scope.config, contender);
         let mut record = self.record(group, entrant);
         let (status, reason) = match self.start(group, place, contender, &mut record) {
             Ok(entry) => return Ok(Some(entry)),
             Err(Stop::Run(error)) => return Err(error),
             Err(Stop::Trial { status, reason, .. }) => (status, reason),
         };
-        self.observer.passed(self.config.samples.expected() as usize);
+        self.observer.passed(self.scope.config.samples.expected() as usize);
         (record.status, record.reason) = (status, Some(reason));
         self.append(group, entrant.form(), record)?;
         Ok(None)
@@ -139,7 +138,7 @@ impl Runner<'_> {
         contender: Contender,
         record: &mut record::Trial,
     ) -> Result<Entry, Stop> {
-        let entrant = Entrant::new(self.config, contender);
+        let entrant = Entrant::new(self.scope.config, contender);
         let form = entrant.form();
         let ended = |status, reason: String| Err(Stop::Trial { status, reason, sample: None });
         if let Some(reason) = entrant.declines(group.workload) {
@@ -207,8 +206,8 @@ impl Runner<'_> {
             data: self.matrix.record(entrant.form()),
             status: Status::Ok,
             reason: None,
-            threads: Some(self.config.threads),
-            columns_read: Some(self.config.columns_read).filter(|columns| *columns != 1),
+            threads: Some(self.scope.config.threads),
+            columns_read: Some(self.scope.config.columns_read).filter(|columns| *columns != 1),
             bytes_requested: self.scope.bytes_requested(group.workload),
             limit_seconds: None,
             limit_formula: None,
@@ -225,7 +224,7 @@ impl Runner<'_> {
         let flags = measure::outliers(&seconds);
         let right = record.samples.iter_mut().filter(|sample| sample.verified);
         right.zip(flags).for_each(|(sample, is_far)| sample.outlier = is_far);
-        let interval = measure::median_interval(&seconds, self.config.seed);
+        let interval = measure::median_interval(&seconds, self.scope.config.seed);
         record.summary =
             measure::median(&seconds).zip(interval).map(|(median, interval)| Summary {
                 median_seconds: median,
@@ -251,14 +250,14 @@ impl Runner<'_> {
             dtype,
             density,
             file_bytes: record.data.bytes_on_disk?,
-            choice: self.config.choice(),
+            choice: self.scope.config.choice(),
         };
         task.floor(self.limits?)
     }
 
     /// A reason without the folders of this machine: records are shown to others.
     fn without_folders(&self, reason: &str) -> String {
-        let peers = self.config.peers.iter().map(|peer| &*peer.folder);
+        let peers = self.scope.config.peers.iter().map(|peer| &*peer.folder);
         let folders = [self.folder.path()].into_iter().chain(peers);
         folders
             .filter(|folder| *folder != Path::new("") && *folder != Path::new("/"))

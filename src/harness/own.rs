@@ -46,7 +46,8 @@ impl Runner<'_> {
 
     /// Lets a peer make its data at `path`.
     fn make(&mut self, entrant: Entrant<'_>, workload: Workload, path: &Path) -> Result<(), Stop> {
-        let source = self.files.file(self.config.source(), self.context)?.map_err(Stop::failed)?;
+        let source =
+            self.files.file(self.scope.config.source(), self.context)?.map_err(Stop::failed)?;
         self.observer.doing(&format!("{}, making its own data", entrant.name()));
         let process = self.unlimited(entrant, workload, path, Some(source))?;
         process.end();
@@ -59,7 +60,7 @@ impl Runner<'_> {
     /// Checks the data that `entry` filled, and the last column that it kept at `kept`: a new process of the same peer
     /// reads them, from the device.
     pub(super) fn read_back(&self, entry: &Entry, kept: &Path) -> Result<Found, Stop> {
-        let entrant = Entrant::new(self.config, entry.contender);
+        let entrant = Entrant::new(self.scope.config, entry.contender);
         let visit = entrant.visit().ok_or_else(|| Stop::failed("nothing reads it back"))?;
         let is_cold = regime::establish(Regime::Cold, &entry.path).is_ok();
         let answer = self.folder.file(READ_BACK);

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::protocol::{self, Reply, Request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Cancel;
-use crate::sys::MemoryGroup;
+use crate::sys::{MemoryGroup, family};
 
 /// What of the standard error stream is kept: its end.
 const KEPT_STDERR_BYTES: usize = 4096;
@@ -33,6 +33,8 @@ const GATE: [&str; 4] = ["/bin/sh", "-c", r#"read -r go && exec "$@""#, "sh"];
 #[derive(Debug)]
 pub(super) struct TrialProcess {
     child: Child,
+    /// How it ended, once it has been waited for.
+    status: Option<ExitStatus>,
     stdin: Option<ChildStdin>,
     lines: Receiver<Said>,
     stderr: Arc<Mutex<Vec<u8>>>,
@@ -75,7 +77,15 @@ impl TrialProcess {
             let kept = Arc::clone(&stderr);
             thread::spawn(move || keep_end(stream, &kept));
         }
-        Ok(Self { stdin: child.stdin.take(), child, lines, stderr, cancel, group: None })
+        Ok(Self {
+            stdin: child.stdin.take(),
+            child,
+            status: None,
+            lines,
+            stderr,
+            cancel,
+            group: None,
+        })
     }
 
     /// Starts `command` as [`TrialProcess::start`] does, but held: it runs once [`TrialProcess::enter`] lets it.
@@ -158,7 +168,15 @@ impl TrialProcess {
                     let silence = humantime::format_duration(silence);
                     return Err(failed(format!("silent for {silence}, and so ended")));
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    // Children that it left behind may hold its streams open.
+                    if self.has_ended() {
+                        return match self.lines.recv_timeout(HEARING) {
+                            Ok(Said::Line(line)) => Ok(line),
+                            _ => Err(self.ended()),
+                        };
+                    }
+                }
             }
         }
     }
@@ -174,15 +192,20 @@ impl TrialProcess {
     }
 
     /// Waits until the program has ended, for at most `patience`.
-    fn wait(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {
+    fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
         let from = Instant::now();
         loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if from.elapsed() < patience => thread::sleep(Duration::from_millis(2)),
-                _ => return None,
+            if self.has_ended() || from.elapsed() >= patience {
+                return self.status;
             }
+            thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Whether the program has ended, with all that it started.
+    fn has_ended(&mut self) -> bool {
+        self.status = self.status.or_else(|| family::ended(&mut self.child));
+        self.status.is_some()
     }
 
     /// The error for a program that ended: how, and the last line that it wrote.
@@ -208,9 +231,10 @@ impl TrialProcess {
 impl Drop for TrialProcess {
     fn drop(&mut self) {
         drop(self.stdin.take());
-        // Fails only where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // What it started goes too: it would work on beside other trials, and keep a control group busy.
+        if self.status.is_none() {
+            family::end(&mut self.child);
+        }
     }
 }
 
@@ -293,6 +317,30 @@ mod tests {
         );
         let told = reason("read line; kill -9 $$", PATIENCE);
         assert!(told.contains("signal: 9"), "{told}");
+    }
+
+    /// Linux tells of a process in a file of its own.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn children_end_with_it_whether_it_is_silent_or_gone_before_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let cases = [("exec sleep 1000", "silent"), ("exit 3", "ended early (exit status: 3)")];
+        for (last, told) in cases {
+            let file = folder.path().join("child");
+            let script = format!("sleep 1000 & echo $! > {}; read line; {last}", file.display());
+            let mut process = shell(&script);
+            let error = process.ask(&Request::Go { go: 1 }, 4 * SOON).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+            let child = std::fs::read_to_string(&file).unwrap();
+            let stat = Path::new("/proc").join(child.trim()).join("stat");
+            let lives = || std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z"));
+            drop(process);
+            let gone = (0..100).any(|_| {
+                thread::sleep(Duration::from_millis(10));
+                !lives()
+            });
+            assert!(gone, "{last}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::config::Config;
+use super::config::{Config, Data};
 use super::environment::environment;
 use super::folder::DataFolder;
 use super::group::{Afterwards, Runner};
@@ -99,9 +99,14 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
 
 /// What takes place on each matrix, in the order of the plan's parts.
 pub(super) fn scopes<'a>(points: &'a [Config], context: &Context) -> Result<Vec<Scope<'a>>> {
-    let mut scopes = Vec::new();
+    let mut scopes: Vec<Scope<'a>> = Vec::new();
     for config in points {
-        let extents = Matrix::extents(config, context)?;
+        // An input is the same at every point: to read it once is enough.
+        let known = scopes.first().filter(|_| matches!(config.data, Data::Input { .. }));
+        let extents = match known {
+            Some(scope) => vec![scope.extent],
+            None => Matrix::extents(config, context)?,
+        };
         scopes.extend(extents.into_iter().map(|extent| Scope::new(config, extent)));
     }
     Ok(scopes)
@@ -124,7 +129,6 @@ impl Parts<'_> {
         self.observer.doing("making the right answers");
         let matrix = Matrix::new(scope, self.folder, self.context)?;
         let mut runner = Runner {
-            config: scope.config,
             scope,
             peers: self.peers,
             limits: self.limits,

@@ -179,7 +179,7 @@ impl Runner<'_> {
         values: Option<Layout>,
     ) -> Result<Found, Stop> {
         let checker = Checker { matrix: self.matrix, context: self.context };
-        let found = match group.workload.selection(self.matrix.shape, self.config.choice()) {
+        let found = match group.workload.selection(self.matrix.shape, self.scope.config.choice()) {
             Some(selection) => {
                 let shape = selection.shape(self.matrix.shape)?;
                 checker.values(group.workload, shape, answer)
@@ -202,7 +202,7 @@ impl Runner<'_> {
         values: Option<Layout>,
     ) -> Duration {
         let bytes = |form: Form| self.scope.extent.bytes(form);
-        self.config.silence.unwrap_or_else(|| {
+        self.scope.config.silence.unwrap_or_else(|| {
             let on_disk = bytes(form).max(values.map_or(0, |layout| bytes(layout.into())));
             // What a sparse file takes in or gives out is made dense in memory, however small the file is.
             let in_memory = match workload {

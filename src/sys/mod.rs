@@ -12,6 +12,8 @@ mod cgroup;
 mod counters;
 mod device;
 mod disk;
+#[cfg(feature = "program")]
+pub mod family;
 mod faulty;
 mod files;
 mod flusher;
