@@ -43,21 +43,8 @@ impl Generated {
     pub fn fill_column<T: Value>(&self, col: usize, rows: Range<usize>, out: &mut [T]) {
         debug_assert_eq!(T::DTYPE, self.dtype);
         assert_eq!(out.len(), rows.len(), "a value for each row");
-        let (stream, from) = (self.column_stream(col), rows.start as u64);
-        in_widest_vectors(Column { stream, from, threshold: self.threshold(), out });
-    }
-
-    /// Columns `cols` of row `row`, which `out` is as long as. Twice the work of [`Generated::fill_column`].
-    ///
-    /// # Panics
-    /// Where `out` has another length.
-    pub fn fill_row<T: Value>(&self, row: usize, cols: Range<usize>, out: &mut [T]) {
-        debug_assert_eq!(T::DTYPE, self.dtype);
-        assert_eq!(out.len(), cols.len(), "a value for each column");
-        let (columns, threshold) = (self.columns(), self.threshold());
-        for (col, value) in cols.zip(out) {
-            *value = decided(columns.child(col as u64).at(row as u64), threshold);
-        }
+        let words = self.column_stream(col).from(rows.start as u64);
+        in_widest_vectors(Cells { words, threshold: self.threshold(), out });
     }
 
     /// As [`Generated::fill_column`], with values normally distributed around 0 with deviation 1.
@@ -87,8 +74,8 @@ impl Generated {
 
     /// The cells of row `row` in the columns of these streams.
     pub(super) fn fill_row_of<T: Value>(&self, streams: &[Stream], row: usize, out: &mut [T]) {
-        let threshold = self.threshold();
-        in_widest_vectors(Row { streams, row: row as u64, threshold, out });
+        let words = streams.iter().map(|stream| stream.at(row as u64));
+        in_widest_vectors(Cells { words, threshold: self.threshold(), out });
     }
 
     /// As [`Generated::fill_row_of`], with normally distributed values.
@@ -141,47 +128,23 @@ impl Generated {
     }
 }
 
-/// Neighbours in a column, from its stream.
-struct Column<'a, T> {
-    stream: Stream,
-    from: u64,
+/// Cells from their words.
+struct Cells<'a, W, T> {
+    words: W,
     threshold: u64,
     out: &'a mut [T],
 }
 
-impl<T: Value> Kernel for Column<'_, T> {
+impl<W: Iterator<Item = u64>, T: Value> Kernel for Cells<'_, W, T> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let cells = self.out.iter_mut().zip(self.stream.from(self.from));
+        let cells = self.out.iter_mut().zip(self.words);
         match self.threshold {
             // Without the decision twice as fast.
             ALL => cells.for_each(|(value, word)| *value = T::uniform(word)),
             threshold => cells.for_each(|(value, word)| *value = decided(word, threshold)),
-        }
-    }
-}
-
-/// A row's cells, each from its column's stream.
-struct Row<'a, T> {
-    streams: &'a [Stream],
-    row: u64,
-    threshold: u64,
-    out: &'a mut [T],
-}
-
-impl<T: Value> Kernel for Row<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let cells = self.out.iter_mut().zip(self.streams);
-        match self.threshold {
-            ALL => cells.for_each(|(value, stream)| *value = T::uniform(stream.at(self.row))),
-            threshold => cells.for_each(|(value, stream)| {
-                *value = decided(stream.at(self.row), threshold);
-            }),
         }
     }
 }
@@ -223,9 +186,10 @@ mod tests {
                 let all: Array2<T> = data.select(&Selection::all()).unwrap();
                 let mut column = [T::default(); 30];
                 let mut row = [T::default(); 9];
+                let streams: Vec<_> = (2..11).map(|col| data.column_stream(col)).collect();
                 for ((row_index, col), &value) in all.indexed_iter() {
                     assert_eq!(data.cell::<T>(row_index, col), value);
-                    data.fill_row(row_index, 2..11, &mut row);
+                    data.fill_row_of(&streams, row_index, &mut row);
                     assert_eq!(row, all.row(row_index).as_slice().unwrap()[2..11]);
                     data.fill_column(col, 15..45, &mut column);
                     assert!(column.iter().eq(all.column(col).iter().skip(15).take(30)));
