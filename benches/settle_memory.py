@@ -2,8 +2,8 @@
 
     python3 benches/settle_memory.py
 
-A host that takes free memory back (free page reporting) gives it again at the first touch, page by page: a copy of a page then
-takes tens of times as long as one, and files that are written go by that. This drops the page cache, touches nearly all memory once and, where it may,
+A host that takes free memory back (free page reporting) gives it again at the first touch, page by page, and whoever takes
+memory or writes files is slowed down by that. This drops the page cache, touches nearly all memory once and, where it may,
 keeps the kernel from reporting what becomes free. Where memory was the machine's all the time it does no harm.
 """
 

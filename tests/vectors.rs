@@ -195,7 +195,7 @@ fn arraystore_trial_speaks_the_protocol_and_answers_rightly() {
 #[test]
 fn the_numpy_peers_speak_the_protocol_and_answer_rightly() {
     let Some(python) = python::python() else { return };
-    for peer in ["numpy_memmap.py", "numpy_expert.py"] {
+    for peer in ["numpy_memmap.py", "numpy_expert.py", "seek_fromfile.py"] {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(peer);
         let Some((content, printed)) = checked("dialogue.py", &[python, &program]) else { return };
         assert!(content && printed.contains(" steps as expected"), "{peer}: {printed}");

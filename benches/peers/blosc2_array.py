@@ -1,7 +1,6 @@
 """Python-Blosc2: a b2nd array in one contiguous frame.
 
-Level 0 copies and does not compress: the data are random, and other levels were slower to write and to read. Reads go
-through a map of the frame, as its documentation advises for files on disk.
+Level 0 copies and does not compress: the data are random. Reads go through a map of the frame.
 """
 
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 import blosc2
 import numpy as np
 
-from chunked import Chunked
+from chunked import Chunked, Indexed
 from trial import serve
 
 # Blocks of a chunk, what threads share out and the least that is read for a few rows.
@@ -36,20 +35,7 @@ class Blosc2(Chunked):
         yield Chunks(blosc2.open(trial.path, mode="r", mmap_mode="r", dparams={"nthreads": trial.threads}))
 
 
-class Chunks:
-    def __init__(self, array):
-        self.array, self.chunks = array, array.chunks
-
-    def write(self, rows, cols, block):
-        self.array[rows.start : rows.stop, cols.start : cols.stop] = block
-
-    def read(self, rows, cols, out=None):
-        block = self.array[rows.start : rows.stop, cols.start : cols.stop]
-        if out is None:
-            return block
-        out[...] = block
-        return out
-
+class Chunks(Indexed):
     def take(self, rows, cols):
         return self.array[np.asarray(rows)][:, cols.start : cols.stop]
 

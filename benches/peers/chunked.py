@@ -191,6 +191,27 @@ class Chunked:
         return parts(rows or range(trial.rows), height, max(1, self.block_cells(trial) // (height * across)))
 
 
+class Indexed:
+    """An array that is written and read by indexing two ranges."""
+
+    def __init__(self, array, chunks=None):
+        self.array, self.chunks = array, chunks or array.chunks
+
+    def write(self, rows, cols, block):
+        self.array[rows.start : rows.stop, cols.start : cols.stop] = block
+
+    def read(self, rows, cols, out=None):
+        return handed(self.array[rows.start : rows.stop, cols.start : cols.stop], out)
+
+
+def handed(block, out):
+    """A block, in `out` where that is given."""
+    if out is None:
+        return block
+    out[...] = block
+    return out
+
+
 def parts(indices, length, times):
     """A range in parts that end where a chunk of this length does, of so many chunks each."""
     step = length * times

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.lib import format as npy
 
-from chunked import WholeRows, into_slab
+from chunked import WholeRows, handed, into_slab
 from trial import serve
 
 
@@ -52,11 +52,7 @@ class Slabs:
     def read(self, rows, cols, out=None):
         self.seek(rows.start)
         slab = np.fromfile(self.file, self.dtype, len(rows) * self.cols).reshape(len(rows), self.cols)
-        block = slab[:, cols.start : cols.stop]
-        if out is None:
-            return block
-        out[...] = block
-        return out
+        return handed(slab[:, cols.start : cols.stop], out)
 
     def take(self, rows, cols):
         out = np.empty((len(rows), len(cols)), self.dtype)

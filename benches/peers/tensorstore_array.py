@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import tensorstore as ts
 
-from chunked import Chunked
+from chunked import Chunked, handed
 from trial import serve
 
 # Reads and writes that wait for the disk at once.
@@ -86,11 +86,7 @@ class Chunks:
         part.write(block, can_reference_source_data_indefinitely=True).result()
 
     def read(self, rows, cols, out=None):
-        block = self.store[rows.start : rows.stop, cols.start : cols.stop].read().result()
-        if out is None:
-            return block
-        out[...] = block
-        return out
+        return handed(self.store[rows.start : rows.stop, cols.start : cols.stop].read().result(), out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import tiledb
 
-from chunked import Chunked
+from chunked import Chunked, Indexed
 from trial import serve
 
 
@@ -41,13 +41,13 @@ class TileDB(Chunked):
         )
         tiledb.Array.create(trial.path, schema, ctx=context)
         with tiledb.open(trial.path, "w", ctx=context) as array:
-            yield Tiles(array, chunks)
+            yield Indexed(array, chunks)
 
     @contextmanager
     def open(self, trial):
         with tiledb.open(trial.path, "r", ctx=context_of(trial)) as array:
             domain = array.schema.domain
-            yield Tiles(array, tuple(int(domain.dim(axis).tile) for axis in range(2)))
+            yield Indexed(array, tuple(int(domain.dim(axis).tile) for axis in range(2)))
 
 
 def context_of(trial):
@@ -59,21 +59,6 @@ def context_of(trial):
         "sm.memory_budget": memory,
         "sm.mem.total_budget": memory,
     })
-
-
-class Tiles:
-    def __init__(self, array, tiles):
-        self.array, self.chunks = array, tiles
-
-    def write(self, rows, cols, block):
-        self.array[rows.start : rows.stop, cols.start : cols.stop] = block
-
-    def read(self, rows, cols, out=None):
-        block = self.array[rows.start : rows.stop, cols.start : cols.stop]
-        if out is None:
-            return block
-        out[...] = block
-        return out
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import zarr
 
-from chunked import Chunked
+from chunked import Chunked, Indexed
 from trial import serve
 
 
@@ -16,7 +16,7 @@ class Zarr(Chunked):
     @contextmanager
     def create(self, trial, chunks):
         configure(trial)
-        yield Chunks(
+        yield Indexed(
             zarr.create_array(
                 trial.path, shape=trial.shape, dtype=trial.dtype, chunks=chunks, compressors=None, filters=None,
                 # Not to be compared with zero first: there are no empty chunks.
@@ -27,26 +27,11 @@ class Zarr(Chunked):
     @contextmanager
     def open(self, trial):
         configure(trial)
-        yield Chunks(zarr.open_array(trial.path, mode="r"))
+        yield Indexed(zarr.open_array(trial.path, mode="r"))
 
 
 def configure(trial):
     zarr.config.set({"threading.max_workers": trial.threads, "async.concurrency": 4 * trial.threads})
-
-
-class Chunks:
-    def __init__(self, array):
-        self.array, self.chunks = array, array.chunks
-
-    def write(self, rows, cols, block):
-        self.array[rows.start : rows.stop, cols.start : cols.stop] = block
-
-    def read(self, rows, cols, out=None):
-        block = self.array[rows.start : rows.stop, cols.start : cols.stop]
-        if out is None:
-            return block
-        out[...] = block
-        return out
 
 
 if __name__ == "__main__":
