@@ -244,6 +244,9 @@ fn a_memory_limit_binds_or_is_said_to_be_unavailable() {
         let sample = &trial.samples[0];
         let is_fill = trial.workload == "fill-columns";
         assert!(sample.verified && sample.limit_hits.is_some(), "{name}");
+        // No more of the file than the limit lets it have, and none of it twice unless it was taken back.
+        assert!(sample.refaulted_pages.is_some(), "{name}");
+        assert!(sample.cached_bytes.unwrap() <= 96 << 20, "{name}");
         assert_eq!(sample.resident_before.is_some(), !is_fill, "{name}");
         assert!(sample.resident_before.unwrap_or(0.0) < 0.01, "{name}");
         // A scan drops what it has passed; what a fill writes stays until the kernel takes it back.

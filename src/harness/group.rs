@@ -171,7 +171,7 @@ impl Runner<'_> {
             Reply::Unsupported(reason) => return ended(Status::Unsupported, reason),
             other => return Err(unexpected(&other)),
         };
-        let baseline = sys::anonymous_bytes(process.id()).ok();
+        let baseline = sys::process_memory(process.id()).ok();
         let record = record.clone();
         Ok(Entry { contender, form, process, path, leaves_sparse, baseline, record })
     }

@@ -8,7 +8,7 @@ use super::process::TrialProcess;
 use super::protocol::Done;
 use crate::measure::PeakSampler;
 use crate::record::Sample;
-use crate::sys::{self, ProcessCounters};
+use crate::sys::{self, ProcessCounters, ProcessMemory};
 use crate::workload::{AnswerKind, Workload};
 
 /// How often the process's memory is looked at.
@@ -27,7 +27,8 @@ pub(super) struct Observation<'a> {
     counters: Option<ProcessCounters>,
     written: Option<u64>,
     limit_hits: Option<u64>,
-    sampler: PeakSampler,
+    refaults: Option<u64>,
+    sampler: PeakSampler<2>,
     begun: Instant,
 }
 
@@ -37,7 +38,8 @@ pub(super) struct Observed {
     counters: Option<ProcessCounters>,
     written: Option<u64>,
     limit_hits: Option<u64>,
-    peak: Option<u64>,
+    refaults: Option<u64>,
+    peak: Option<ProcessMemory>,
     elapsed: Duration,
 }
 
@@ -45,11 +47,15 @@ impl<'a> Observation<'a> {
     /// Begins to watch `process` and the device below `folder`.
     pub(super) fn begin(process: &TrialProcess, folder: &'a Path) -> Self {
         let pid = process.id();
-        let sampler = PeakSampler::start(LOOKING, move || sys::anonymous_bytes(pid).ok());
+        let sampler = PeakSampler::start(LOOKING, move || {
+            let memory = sys::process_memory(pid).ok()?;
+            Some([memory.anonymous_bytes, memory.mapped_bytes])
+        });
         Self {
             written: sys::device_written_bytes(folder),
             counters: ProcessCounters::of(pid).ok(),
             limit_hits: process.limit_hits(),
+            refaults: process.refaults(),
             sampler,
             folder,
             begun: Instant::now(),
@@ -68,7 +74,11 @@ impl<'a> Observation<'a> {
             counters: after.zip(self.counters).map(|(after, before)| after.since(&before)),
             written: difference(written, self.written),
             limit_hits: difference(process.limit_hits(), self.limit_hits),
-            peak: self.sampler.finish(),
+            refaults: difference(process.refaults(), self.refaults),
+            peak: self.sampler.finish().map(|[anonymous_bytes, mapped_bytes]| ProcessMemory {
+                anonymous_bytes,
+                mapped_bytes,
+            }),
             elapsed,
         }
     }
@@ -76,11 +86,15 @@ impl<'a> Observation<'a> {
 
 impl Observed {
     /// The sample as recorded: what the program says it took and what was seen. `baseline` is the process's
-    /// anonymous memory when it was ready.
+    /// memory when it was ready.
     ///
     /// # Errors
     /// Where what the program says cannot be.
-    pub(super) fn sample(&self, done: Done, baseline: Option<u64>) -> Result<Sample, String> {
+    pub(super) fn sample(
+        &self,
+        done: Done,
+        baseline: Option<ProcessMemory>,
+    ) -> Result<Sample, String> {
         self.check(done)?;
         let (counters, told) = (self.counters, done.uncounted);
         let sum = |counted: u64, told: Option<u64>| counted.saturating_add(told.unwrap_or(0));
@@ -88,11 +102,16 @@ impl Observed {
         let stood = stood.map_err(|error| error.to_string())?;
         // While the clock stands a program computes values on one thread, in user mode.
         let user = counters.map(|counters| counters.user.saturating_sub(stood));
+        let grown = |of: fn(ProcessMemory) -> u64| {
+            self.peak.zip(baseline).map(|(peak, baseline)| of(peak).saturating_sub(of(baseline)))
+        };
+        let busy = user.zip(counters).map(|(user, counters)| user + counters.system);
         Ok(Sample {
             seconds: done.seconds,
             durable_seconds: done.durable_seconds,
             user_seconds: user.map(|user| user.as_secs_f64()),
             system_seconds: counters.map(|counters| counters.system.as_secs_f64()),
+            waiting_seconds: busy.map(|busy| (done.seconds - busy.as_secs_f64()).max(0.0)),
             device_bytes_read: counters.map(|counters| counters.device_read_bytes),
             device_bytes_written: self.written,
             device_dirtied_bytes: counters.map(|counters| counters.dirtied_bytes),
@@ -102,16 +121,16 @@ impl Observed {
             write_calls: counters.map(|counters| sum(counters.write_calls, told.write_calls)),
             minor_faults: counters.map(|counters| counters.minor_faults),
             major_faults: counters.map(|counters| counters.major_faults),
-            peak_anonymous_bytes: self
-                .peak
-                .zip(baseline)
-                .map(|(peak, baseline)| peak.saturating_sub(baseline)),
+            peak_anonymous_bytes: grown(|memory| memory.anonymous_bytes),
+            peak_mapped_bytes: grown(|memory| memory.mapped_bytes),
+            cached_bytes: None,
             resident_before: None,
             digest: None,
             outlier: false,
             verified: false,
             verified_through: None,
             limit_hits: self.limit_hits,
+            refaulted_pages: self.refaults,
         })
     }
 
@@ -183,7 +202,8 @@ mod tests {
             }),
             written: Some(3),
             limit_hits: Some(9),
-            peak: Some(100),
+            refaults: Some(2),
+            peak: Some(ProcessMemory { anonymous_bytes: 100, mapped_bytes: 70 }),
             elapsed: Duration::from_secs_f64(elapsed),
         }
     }
@@ -194,12 +214,14 @@ mod tests {
 
     #[test]
     fn what_was_seen_is_recorded_without_what_the_clock_stood_for() {
-        let sample = observed(2.0).sample(done(1.0, Some(0.2), Some(0.5)), Some(40)).unwrap();
+        let baseline = ProcessMemory { anonymous_bytes: 40, mapped_bytes: 80 };
+        let sample = observed(2.0).sample(done(1.0, Some(0.2), Some(0.5)), Some(baseline)).unwrap();
         assert_eq!((sample.seconds, sample.durable_seconds), (1.0, Some(0.2)));
         assert!((sample.user_seconds.unwrap() - 0.4).abs() < 1e-9);
-        assert_eq!(sample.peak_anonymous_bytes, Some(60));
+        assert!((sample.waiting_seconds.unwrap() - 0.6).abs() < 1e-9);
+        assert_eq!((sample.peak_anonymous_bytes, sample.peak_mapped_bytes), (Some(60), Some(0)));
         assert_eq!((sample.read_bytes, sample.device_bytes_written), (Some(5), Some(3)));
-        assert_eq!(sample.limit_hits, Some(9));
+        assert_eq!((sample.limit_hits, sample.refaulted_pages), (Some(9), Some(2)));
         assert!(!sample.verified);
     }
 

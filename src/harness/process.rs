@@ -116,6 +116,11 @@ impl TrialProcess {
         self.group.as_ref()?.limit_hits()
     }
 
+    /// How many pages of files came back that its limit had taken back; none where it has none.
+    pub(super) fn refaults(&self) -> Option<u64> {
+        self.group.as_ref()?.refaults()
+    }
+
     /// Whether its group, where it is to be in one, still bounds it.
     pub(super) fn is_bounded(&self) -> bool {
         self.group.as_ref().is_none_or(|group| group.bounds(self.id()))

@@ -18,6 +18,7 @@ use super::{Form, regime, tree, values_path};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{self, Sample, Status};
 use crate::store::Layout;
+use crate::sys::{ProcessMemory, Residency};
 use crate::workload::{AnswerKind, Workload};
 
 /// How long a trial may be silent beside what its data need.
@@ -41,8 +42,8 @@ pub(super) struct Entry {
     pub path: PathBuf,
     /// Whether its program leaves all values of a visit as a sparse file.
     pub leaves_sparse: bool,
-    /// Anonymous memory when it was ready.
-    pub baseline: Option<u64>,
+    /// Its memory when it was ready.
+    pub baseline: Option<ProcessMemory>,
     pub record: record::Trial,
 }
 
@@ -108,6 +109,7 @@ impl Runner<'_> {
         let kept = keeps_word(group, entry);
         let mut sample = observed.sample(done, entry.baseline).map_err(Stop::failed)?;
         sample.resident_before = resident_before;
+        sample.cached_bytes = tree::residency(&entry.path).ok().map(Residency::resident_bytes);
 
         let answer = self.folder.file(ANSWER);
         let request = Request::Answer {

@@ -196,6 +196,11 @@ pub struct Sample {
     pub user_seconds: Option<f64>,
     /// Processor time in the kernel.
     pub system_seconds: Option<f64>,
+    /// The part of `seconds` in which no thread of it can have had a processor: what is left of them beside processor
+    /// time, which threads side by side make shorter. Left out by versions that did not count it, as what follows
+    /// with the same attribute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_seconds: Option<f64>,
     /// Bytes read from the device on the trial's behalf.
     pub device_bytes_read: Option<u64>,
     /// Bytes that the device wrote, whole machine, during the sample.
@@ -216,6 +221,12 @@ pub struct Sample {
     pub major_faults: Option<u64>,
     /// Largest anonymous memory seen, over what the process had when it was ready.
     pub peak_anonymous_bytes: Option<u64>,
+    /// Most of mapped files and shared memory seen resident in it, over what the process had when it was ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_mapped_bytes: Option<u64>,
+    /// What of the matrix's file, or files, was in the page cache when it was done, whoever had brought it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_bytes: Option<u64>,
     /// Share of the input's pages that were resident just before; null for a fill.
     pub resident_before: Option<f64>,
     /// Digest v1 of the answer, or of the file that a fill left.
@@ -230,6 +241,9 @@ pub struct Sample {
     /// How often the memory limit of a `limited` regime was reached; left out in other regimes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_hits: Option<u64>,
+    /// Pages of files that came back into memory not long after a `limited` regime had them taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refaulted_pages: Option<u64>,
 }
 
 /// Samples summed up.

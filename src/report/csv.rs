@@ -5,7 +5,7 @@
 use super::model::{Model, RunOf};
 use crate::record::{Run, Sample, Status, Trial};
 
-const HEADER: [&str; 44] = [
+const HEADER: [&str; 48] = [
     "run",
     "started",
     "version",
@@ -50,6 +50,10 @@ const HEADER: [&str; 44] = [
     "verified_through",
     "limit_hits",
     "limit_formula",
+    "waiting_seconds",
+    "peak_mapped_bytes",
+    "cached_bytes",
+    "refaulted_pages",
 ];
 
 pub(super) fn render(model: &Model<'_>) -> String {
@@ -71,7 +75,8 @@ pub(super) fn render(model: &Model<'_>) -> String {
 fn push_trial(out: &mut String, run: &RunOf<'_>, trial: &Trial, sample: Option<(usize, &Sample)>) {
     let values = [run.name.to_owned()].into_iter().chain(run_values(run.run));
     let values = values.chain(trial_values(trial)).chain(sample_values(sample));
-    push_row(out, values.chain([text(&trial.limit_formula)]));
+    let values = values.chain([text(&trial.limit_formula)]);
+    push_row(out, values.chain(later_sample_values(sample)));
 }
 
 fn run_values(run: Option<&Run>) -> [String; 6] {
@@ -137,6 +142,17 @@ fn sample_values(sample: Option<(usize, &Sample)>) -> [String; 20] {
         sample.verified.to_string(),
         text(&sample.verified_through),
         value(sample.limit_hits),
+    ]
+}
+
+/// What was added to samples since: columns keep their places.
+fn later_sample_values(sample: Option<(usize, &Sample)>) -> [String; 4] {
+    let Some((_, sample)) = sample else { return Default::default() };
+    [
+        value(sample.waiting_seconds),
+        value(sample.peak_mapped_bytes),
+        value(sample.cached_bytes),
+        value(sample.refaulted_pages),
     ]
 }
 

@@ -156,6 +156,10 @@ fn limited_lines() -> Vec<Line> {
         for sample in &mut trial.samples {
             sample.resident_before = sample.resident_before.map(|_| 0.0);
             sample.limit_hits = Some(hits);
+            sample.refaulted_pages = Some(hits / 2);
+            sample.waiting_seconds = Some(median / 4.0);
+            sample.peak_mapped_bytes = Some(1 << 20);
+            sample.cached_bytes = Some(100 << 20);
         }
         trial
     };

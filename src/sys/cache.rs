@@ -16,6 +16,12 @@ pub struct Residency {
 }
 
 impl Residency {
+    /// Bytes of the pages that are in the cache.
+    #[cfg(feature = "program")]
+    pub fn resident_bytes(self) -> u64 {
+        self.resident_pages * rustix::param::page_size() as u64
+    }
+
     /// The resident share, from 0 to 1; 1 for an empty file.
     pub fn share(self) -> f64 {
         if self.pages == 0 { 1.0 } else { self.resident_pages as f64 / self.pages as f64 }

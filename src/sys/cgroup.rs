@@ -119,6 +119,12 @@ impl MemoryGroup {
         }
     }
 
+    /// How many pages of files came back into memory that had been taken back not long before; none where the system does
+    /// not tell.
+    pub fn refaults(&self) -> Option<u64> {
+        count(&self.read("memory.stat")?, "workingset_refault_file")
+    }
+
     /// How many of its processes were killed because nothing was left to be taken back; none where the system does not
     /// tell.
     pub fn kills(&self) -> Option<u64> {
@@ -338,7 +344,10 @@ mod tests {
         group.add(child.id()).unwrap();
         let groups = fs::read_to_string(format!("/proc/{}/cgroup", child.id())).unwrap();
         assert!(groups.contains(&name), "{groups}");
-        assert_eq!((group.limit_hits(), group.kills()), (Some(0), Some(0)));
+        assert_eq!(
+            (group.limit_hits(), group.kills(), group.refaults()),
+            (Some(0), Some(0), Some(0))
+        );
         assert!(group.bounds(child.id()) && !group.bounds(std::process::id()));
         group.write(group.version.limit_file(), 97 << 20).unwrap();
         assert!(!group.bounds(child.id()), "the limit was raised");

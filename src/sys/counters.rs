@@ -72,12 +72,21 @@ impl ProcessCounters {
     }
 }
 
-/// Anonymous memory of process `pid` that is resident (`RssAnon`), in bytes: its own, not that of files.
+/// What of a process is resident in memory, by what lies behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProcessMemory {
+    /// Its own memory (`RssAnon`).
+    pub anonymous_bytes: u64,
+    /// Pages of files that it has mapped, and shared memory (`RssFile` and `RssShmem`).
+    pub mapped_bytes: u64,
+}
+
+/// The memory of process `pid` that is resident.
 ///
 /// # Errors
 /// As [`ProcessCounters::of`].
-pub fn anonymous_bytes(pid: u32) -> Result<u64> {
-    system::anonymous_bytes(pid)
+pub fn process_memory(pid: u32) -> Result<ProcessMemory> {
+    system::process_memory(pid)
 }
 
 /// Bytes that the device below `path` has written since the machine began, for whomever; none where the
@@ -116,10 +125,14 @@ mod system {
         })
     }
 
-    pub(super) fn anonymous_bytes(pid: u32) -> Result<u64> {
+    pub(super) fn process_memory(pid: u32) -> Result<ProcessMemory> {
         let status = process(pid)?.status().map_err(not_counted)?;
-        let kib = status.rssanon.ok_or_else(|| unknown("the kernel does not tell RssAnon"))?;
-        Ok(kib * 1024)
+        let known =
+            |kib: Option<u64>| kib.ok_or_else(|| unknown("the kernel does not tell RssAnon"));
+        Ok(ProcessMemory {
+            anonymous_bytes: 1024 * known(status.rssanon)?,
+            mapped_bytes: 1024 * (known(status.rssfile)? + known(status.rssshmem)?),
+        })
     }
 
     pub(super) fn device_written_bytes(path: &Path) -> Option<u64> {
@@ -150,7 +163,7 @@ mod system {
         Err(unknown("processes are not counted on this system"))
     }
 
-    pub(super) fn anonymous_bytes(_pid: u32) -> Result<u64> {
+    pub(super) fn process_memory(_pid: u32) -> Result<ProcessMemory> {
         Err(unknown("processes are not counted on this system"))
     }
 
@@ -168,11 +181,13 @@ mod tests {
         let before = ProcessCounters::of(std::process::id()).unwrap();
         // Other tests of this process may give memory back meanwhile.
         let grows = || {
-            let memory = anonymous_bytes(std::process::id()).unwrap();
+            let memory = || process_memory(std::process::id()).unwrap().anonymous_bytes;
+            let before = memory();
             let _pages = std::hint::black_box(vec![1u8; 64 << 20]);
-            anonymous_bytes(std::process::id()).unwrap() > memory + (32 << 20)
+            memory() > before + (32 << 20)
         };
         assert!((0..20).any(|_| grows()));
+        assert!(process_memory(std::process::id()).unwrap().mapped_bytes > 0);
         std::fs::read("/proc/self/status").unwrap();
         let counted = ProcessCounters::of(std::process::id()).unwrap().since(&before);
         assert!(counted.read_calls > 0 && counted.read_bytes > 0);

@@ -34,7 +34,7 @@ pub use cache::{Residency, evict, make_resident, residency};
 #[cfg(feature = "program")]
 pub use cgroup::{MemoryGroup, leave_memory_group};
 #[cfg(feature = "program")]
-pub use counters::{ProcessCounters, anonymous_bytes, device_written_bytes};
+pub use counters::{ProcessCounters, ProcessMemory, device_written_bytes, process_memory};
 pub use device::{Advice, Device, DeviceKind, Existing, LockPolicy, Medium, Mode};
 pub use disk::DiskMedium;
 pub use faulty::{FaultPlan, FaultyMedium};

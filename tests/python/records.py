@@ -37,7 +37,7 @@ INSIDE = {
 WORDS = {
     "status": {"ok", "unsupported", "unavailable", "failed"},
     "order": {"c", "f", None},
-    "layout": {"csr", "csc", None},
+    "layout": {"csr", "csc", "own", None},
 }
 
 

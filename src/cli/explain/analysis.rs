@@ -103,12 +103,14 @@ impl Analysis {
         work: impl FnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
         let own = std::process::id();
-        let sampler = PeakSampler::start(LOOKING, move || sys::anonymous_bytes(own).ok());
+        let sampler = PeakSampler::start(LOOKING, move || {
+            sys::process_memory(own).ok().map(|memory| [memory.anonymous_bytes])
+        });
         let before = Look { at: Instant::now(), counters: ProcessCounters::of(own)? };
         work()?;
         let after = Look { at: Instant::now(), counters: ProcessCounters::of(own)? };
         let ledger = std::mem::take(&mut *steps.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let peak_bytes = sampler.finish();
+        let peak_bytes = sampler.finish().map(|[anonymous]| anonymous);
         Ok(Self { total: after.since(&before), peak_bytes, steps: ledger.spent })
     }
 

@@ -10,12 +10,15 @@ use crate::record::{Sample, Trial};
 /// What the columns of [`costs`] mean.
 pub(super) const LEGEND: &str = "\
 Medians of the samples, the largest for memory. *Durable* is the share of the time spent until the data \
-were on the device, *CPU* the processor time over the time. *Device read* is what the device gave on the \
+were on the device, *CPU* the processor time over the time, *waiting* the share of it that no thread can have had a \
+processor for. *Device read* is what the device gave on the \
 trial's behalf and *dirtied* what it has to write for it, each with its amplification: how often the bytes \
 that were asked for. *Of limit* is the least time in which this machine could do it, over the time taken; \
 *the limit* says what that time is made of, by the limits measured in the same run (more than 100 % is a limit \
 that was measured in a worse moment). \
-*Limit hits* is how often the memory limit of the regime was reached. *Memory* is the largest anonymous memory over what the process began with. A dash is a number that is not \
+*Limit hits* is how often the memory limit of the regime was reached, *refaults* how many pages came back that it had had taken \
+back. *Memory* is the largest anonymous memory and *mapped* the most of mapped files, each over what the process began with; \
+*cached* is what of the matrix's file lay in the page cache when it was done. A dash is a number that is not \
 known; columns of dashes are left out.
 ";
 
@@ -28,6 +31,7 @@ pub(super) fn costs(set: &DataSet<'_>, out: &mut String) {
             "time",
             "durable",
             "CPU",
+            "waiting",
             "of limit",
             "asked for",
             "device read",
@@ -37,7 +41,10 @@ pub(super) fn costs(set: &DataSet<'_>, out: &mut String) {
             "minor faults",
             "major faults",
             "limit hits",
+            "refaults",
             "memory",
+            "mapped",
+            "cached",
         ];
         let counters = counters.map(|name| (name, Align::Right));
         let limit = [("the limit", Align::Left)];
@@ -62,7 +69,7 @@ pub(super) fn costs(set: &DataSet<'_>, out: &mut String) {
     }
 }
 
-fn counted(trial: &Trial, time: String, limit: String) -> [String; 13] {
+fn counted(trial: &Trial, time: String, limit: String) -> [String; 17] {
     let of = |counter: fn(&Sample) -> Option<f64>| median(trial.samples.iter().filter_map(counter));
     let whole = |value: f64| value.round() as u64;
     let amplified = |moved: f64| {
@@ -73,10 +80,14 @@ fn counted(trial: &Trial, time: String, limit: String) -> [String; 13] {
         }
     };
     let count = |value: f64| number::count(whole(value));
+    let most = |bytes: fn(&Sample) -> Option<u64>| {
+        known(trial.samples.iter().filter_map(bytes).max(), number::memory)
+    };
     [
         time,
         known(of(|it| share(it.durable_seconds?, it.seconds)), number::percent),
         known(of(|it| share(it.user_seconds? + it.system_seconds?, it.seconds)), number::percent),
+        known(of(|it| share(it.waiting_seconds?, it.seconds)), number::percent),
         limit,
         number::bytes(trial.bytes_requested),
         known(of(|it| Some(it.device_bytes_read? as f64)), amplified),
@@ -86,7 +97,10 @@ fn counted(trial: &Trial, time: String, limit: String) -> [String; 13] {
         known(of(|it| Some(it.minor_faults? as f64)), count),
         known(of(|it| Some(it.major_faults? as f64)), count),
         known(of(|it| Some(it.limit_hits? as f64)), count),
-        known(trial.samples.iter().filter_map(|it| it.peak_anonymous_bytes).max(), number::memory),
+        known(of(|it| Some(it.refaulted_pages? as f64)), count),
+        most(|it| it.peak_anonymous_bytes),
+        most(|it| it.peak_mapped_bytes),
+        most(|it| it.cached_bytes),
     ]
 }
 
@@ -108,6 +122,7 @@ pub(super) fn samples(set: &DataSet<'_>, out: &mut String) {
                         "durable",
                         "user",
                         "system",
+                        "waiting",
                         "device read",
                         "device wrote",
                         "dirtied",
@@ -118,7 +133,10 @@ pub(super) fn samples(set: &DataSet<'_>, out: &mut String) {
                         "minor faults",
                         "major faults",
                         "limit hits",
+                        "refaults",
                         "memory",
+                        "mapped",
+                        "cached",
                         "resident before",
                     ]
                     .map(|name| (name, Align::Right)),
@@ -152,7 +170,7 @@ fn sample_rows(set: &DataSet<'_>, row: &Row<'_>, table: &mut MarkdownTable) -> u
     many
 }
 
-fn sample_fields(sample: &Sample) -> [String; 18] {
+fn sample_fields(sample: &Sample) -> [String; 22] {
     let seconds = |value: Option<f64>| known(value, number::significant);
     let exact = |value: Option<u64>| known(value, |value| value.to_string());
     let verified = match (sample.verified, &sample.verified_through) {
@@ -165,6 +183,7 @@ fn sample_fields(sample: &Sample) -> [String; 18] {
         seconds(sample.durable_seconds),
         seconds(sample.user_seconds),
         seconds(sample.system_seconds),
+        seconds(sample.waiting_seconds),
         exact(sample.device_bytes_read),
         exact(sample.device_bytes_written),
         exact(sample.device_dirtied_bytes),
@@ -175,7 +194,10 @@ fn sample_fields(sample: &Sample) -> [String; 18] {
         exact(sample.minor_faults),
         exact(sample.major_faults),
         exact(sample.limit_hits),
+        exact(sample.refaulted_pages),
         exact(sample.peak_anonymous_bytes),
+        exact(sample.peak_mapped_bytes),
+        exact(sample.cached_bytes),
         known(sample.resident_before, |share| format!("{share:.3}")),
         verified,
         known(sample.digest.as_deref(), |digest| format!("`{}`", escaped(digest))),
