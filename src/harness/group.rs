@@ -17,7 +17,7 @@ use super::scope::Scope;
 use super::{Form, Observer, regime, tree};
 use crate::error::{Error, Result};
 use crate::measure;
-use crate::record::{self, Limits, Line, Status, Summary};
+use crate::record::{self, Limits, Line, Sample, Status, Summary};
 use crate::store::{Cancel, Context};
 use crate::sys;
 
@@ -29,6 +29,16 @@ pub(super) enum Afterwards {
     Keep,
     /// Every file is removed once it is verified.
     Remove,
+}
+
+/// The trials of a group: where their records lie among the results, once they are there.
+pub(super) struct Trials(Vec<Option<usize>>);
+
+impl Trials {
+    /// None has begun.
+    pub(super) fn of(group: &Group) -> Self {
+        Self(vec![None; group.contenders.len()])
+    }
 }
 
 /// Runs groups over one matrix.
@@ -48,58 +58,90 @@ pub(super) struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Runs `group` and appends the records of its trials as they end.
+    /// Takes the samples that `group`'s `trials` have in `pass`, from 0 on, and puts their records among the results.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Cancelled`]; or where the records cannot be written. What goes wrong in a trial is in
-    /// its record.
-    pub(super) fn run(&mut self, group: &Group, afterwards: Afterwards) -> Result<()> {
+    /// [`crate::ErrorKind::Cancelled`], with the samples until then recorded; or where the records cannot be written. What
+    /// goes wrong in a trial is in its record.
+    pub(super) fn run(
+        &mut self,
+        group: &Group,
+        trials: &mut Trials,
+        pass: u32,
+        afterwards: Afterwards,
+    ) -> Result<()> {
         let mut entries = Vec::new();
-        for (place, &contender) in group.contenders.iter().enumerate() {
+        let entered = group.contenders.iter().enumerate().try_for_each(|(place, &contender)| {
             self.observer.doing(&self.name(group, contender));
-            entries.push(self.enter(group, place, contender)?);
+            entries.push(self.enter(group, place, contender, trials, pass)?);
+            Ok(())
+        });
+        let sampled =
+            entered.and_then(|()| self.sample(group, &mut entries, trials, pass, afterwards));
+        for (place, entry) in entries.into_iter().enumerate() {
+            let Some(entry) = entry else { continue };
+            // A process that is not waited for is ended where it stands.
+            if sampled.is_ok() {
+                entry.process.end();
+            }
+            if !entry.record.samples.is_empty() {
+                self.put(group, trials, place, entry.form, entry.record)?;
+            }
         }
-        let expected = self.scope.config.samples.expected() as usize;
-        for (round, order) in group.rounds.iter().enumerate() {
+        sampled
+    }
+
+    /// Takes samples in turn until each of the `entries` has enough of them for `pass`; who fails is no longer among them.
+    fn sample(
+        &mut self,
+        group: &Group,
+        entries: &mut [Option<Entry>],
+        trials: &mut Trials,
+        pass: u32,
+        afterwards: Afterwards,
+    ) -> Result<()> {
+        let samples = self.scope.config.samples;
+        let due = |passes| samples.due(samples.expected(), passes) as usize;
+        let rounds = samples.due(samples.most(), pass) as usize
+            ..samples.due(samples.most(), pass + 1) as usize;
+        for order in &group.rounds[rounds] {
             for &place in order {
                 let Some(entry) = &mut entries[place] else { continue };
-                if self.is_enough(entry) {
+                if self.is_enough(&entry.record, pass) {
                     continue;
                 }
                 self.observer.doing(&self.name(group, entry.contender));
-                match self.take(group, entry, round, afterwards) {
+                let before = entry.record.samples.len();
+                let passed = match self.take(group, entry, afterwards) {
                     Ok(sample) => {
                         entry.record.samples.push(sample);
-                        if self.is_enough(entry) {
-                            self.observer.passed(expected.saturating_sub(round + 1));
-                        }
+                        // More than were expected are not counted.
+                        let is_enough = self.is_enough(&entry.record, pass);
+                        if is_enough { due(pass + 1) } else { due(pass + 1).min(before + 1) }
                     }
                     Err(Stop::Run(error)) => return Err(error),
                     Err(Stop::Trial { status, reason, sample }) => {
-                        self.observer.passed(expected.saturating_sub(round + 1));
                         self.clear(group, entry);
                         if let Some(entry) = entries[place].take() {
                             let (form, mut record) = (entry.form, entry.record);
                             record.samples.extend(sample.map(|sample| *sample));
                             (record.status, record.reason) = (status, Some(reason));
-                            self.append(group, form, record)?;
+                            self.put(group, trials, place, form, record)?;
                         }
+                        due(samples.passes())
                     }
-                }
-                self.observer.passed(usize::from(round < expected));
+                };
+                let told = before.clamp(due(pass), due(pass + 1));
+                self.observer.passed(passed.saturating_sub(told));
             }
-        }
-        for entry in entries.into_iter().flatten() {
-            entry.process.end();
-            self.append(group, entry.form, entry.record)?;
         }
         Ok(())
     }
 
-    /// Whether a trial needs no more samples.
-    fn is_enough(&self, entry: &Entry) -> bool {
-        let taken: Vec<_> = entry.record.samples.iter().map(|sample| sample.seconds).collect();
-        self.scope.config.samples.is_enough(&taken, self.scope.config.seed)
+    /// Whether a trial needs no more samples in `pass`.
+    fn is_enough(&self, record: &record::Trial, pass: u32) -> bool {
+        let config = self.scope.config;
+        config.samples.is_enough(&seconds_by_pass(&record.samples, pass + 1), config.seed)
     }
 
     fn name(&self, group: &Group, contender: Contender) -> String {
@@ -111,23 +153,31 @@ impl Runner<'_> {
         )
     }
 
-    /// Starts a trial; none, with its record appended, where it cannot be.
+    /// Starts a trial, or goes on with it; none, with its record put, where it cannot be, or has ended in an earlier pass.
     fn enter(
         &mut self,
         group: &Group,
         place: usize,
         contender: Contender,
+        trials: &mut Trials,
+        pass: u32,
     ) -> Result<Option<Entry>> {
         let entrant = Entrant::new(self.scope.config, contender);
-        let mut record = self.record(group, entrant);
-        let (status, reason) = match self.start(group, place, contender, &mut record) {
+        let mut record = match trials.0[place].map(|line| self.results.line(line)) {
+            Some(Line::Trial(record)) if record.status == Status::Ok => (**record).clone(),
+            Some(_) => return Ok(None),
+            None => self.record(group, entrant),
+        };
+        let (status, reason) = match self.start(group, place, contender, pass, &mut record) {
             Ok(entry) => return Ok(Some(entry)),
             Err(Stop::Run(error)) => return Err(error),
             Err(Stop::Trial { status, reason, .. }) => (status, reason),
         };
-        self.observer.passed(self.scope.config.samples.expected() as usize);
+        let samples = self.scope.config.samples;
+        let told = samples.due(samples.expected(), pass);
+        self.observer.passed((samples.expected() - told) as usize);
         (record.status, record.reason) = (status, Some(reason));
-        self.append(group, entrant.form(), record)?;
+        self.put(group, trials, place, entrant.form(), record)?;
         Ok(None)
     }
 
@@ -136,6 +186,7 @@ impl Runner<'_> {
         group: &Group,
         place: usize,
         contender: Contender,
+        pass: u32,
         record: &mut record::Trial,
     ) -> Result<Entry, Stop> {
         let entrant = Entrant::new(self.scope.config, contender);
@@ -173,7 +224,17 @@ impl Runner<'_> {
         };
         let baseline = sys::process_memory(process.id()).ok();
         let record = record.clone();
-        Ok(Entry { contender, form, process, path, leaves_sparse, baseline, record })
+        Ok(Entry {
+            contender,
+            form,
+            process,
+            path,
+            leaves_sparse,
+            baseline,
+            pass,
+            asked: 0,
+            record,
+        })
     }
 
     /// The copy of an input that a fill by `contender` takes columns from.
@@ -216,15 +277,22 @@ impl Runner<'_> {
         }
     }
 
-    /// Sums a trial up and appends its record.
-    fn append(&mut self, group: &Group, form: Form, mut record: record::Trial) -> Result<()> {
+    /// Sums a trial up and puts its record where it has its place, or behind the others.
+    fn put(
+        &mut self,
+        group: &Group,
+        trials: &mut Trials,
+        place: usize,
+        form: Form,
+        mut record: record::Trial,
+    ) -> Result<()> {
         // How long a wrong answer took says nothing.
-        let right = record.samples.iter().filter(|sample| sample.verified);
-        let seconds: Vec<_> = right.map(|sample| sample.seconds).collect();
+        let passes = seconds_by_pass(&record.samples, self.scope.config.samples.passes());
+        let seconds = passes.concat();
         let flags = measure::outliers(&seconds);
         let right = record.samples.iter_mut().filter(|sample| sample.verified);
         right.zip(flags).for_each(|(sample, is_far)| sample.outlier = is_far);
-        let interval = measure::median_interval(&seconds, self.scope.config.seed);
+        let interval = measure::median_interval(&passes, self.scope.config.seed);
         record.summary =
             measure::median(&seconds).zip(interval).map(|(median, interval)| Summary {
                 median_seconds: median,
@@ -236,7 +304,12 @@ impl Runner<'_> {
                 (Some(floor.seconds), Some(floor.formula));
         }
         record.reason = record.reason.map(|reason| self.without_folders(&reason));
-        self.results.append(Line::Trial(Box::new(record)))
+        let line = Line::Trial(Box::new(record));
+        match trials.0[place] {
+            Some(place) => self.results.replace(place, line),
+            None => trials.0[place] = Some(self.results.append(line)?),
+        }
+        Ok(())
     }
 
     /// The least time in which this machine could do what a trial did.
@@ -264,6 +337,15 @@ impl Runner<'_> {
             .map(|folder| format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR))
             .fold(reason.to_owned(), |reason, folder| reason.replace(&folder, ""))
     }
+}
+
+/// How long the right ones of `samples` took, those of each of the first `passes` together.
+fn seconds_by_pass(samples: &[Sample], passes: u32) -> Vec<Vec<f64>> {
+    let of = |pass| {
+        let samples = samples.iter().filter(|sample| sample.pass.unwrap_or(1) == pass);
+        samples.filter(|sample| sample.verified).map(|sample| sample.seconds).collect()
+    };
+    (1..=passes).map(of).collect()
 }
 
 /// Why a trial does not begin whose program cannot be started or does not get ready.

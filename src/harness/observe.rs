@@ -107,6 +107,7 @@ impl Observed {
         };
         let busy = user.zip(counters).map(|(user, counters)| user + counters.system);
         Ok(Sample {
+            pass: None,
             seconds: done.seconds,
             durable_seconds: done.durable_seconds,
             user_seconds: user.map(|user| user.as_secs_f64()),

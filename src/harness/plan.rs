@@ -27,7 +27,8 @@ pub struct Part {
     pub groups: Vec<Group>,
 }
 
-/// Trials that differ in their backend only, run side by side, their samples taken in turn.
+/// Trials that differ in their backend only, run side by side, their samples taken in turn: some of them in each pass over all
+/// groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// What is done.

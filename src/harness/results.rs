@@ -1,4 +1,5 @@
-//! `results.jsonl`: a line as each trial ends, so that an interrupted run keeps what it has.
+//! `results.jsonl`: a line as each trial's first pass ends and all lines anew with each further pass, so that an
+//! interrupted run keeps what it has.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -23,6 +24,8 @@ pub(super) struct Results {
     file: File,
     path: PathBuf,
     lines: Vec<Line>,
+    /// Whether a line is no longer as it lies in the file.
+    is_changed: bool,
 }
 
 /// Refuses to begin where results stand that are not to be replaced.
@@ -52,18 +55,43 @@ impl Results {
             fs::rename(&path, &old).map_err(|error| Error::io("move", error).at(&path))?;
         }
         let file = File::create(&path).map_err(|error| Error::io("create", error).at(&path))?;
-        Ok(Self { file, path, lines: Vec::new() })
+        Ok(Self { file, path, lines: Vec::new(), is_changed: false })
     }
 
-    /// Appends a line, whole, and hands it to the system.
+    /// Appends a line, whole, and hands it to the system: its place.
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub(super) fn append(&mut self, line: Line) -> Result<()> {
+    pub(super) fn append(&mut self, line: Line) -> Result<usize> {
         let at = |error| Error::io("write", error).at(&self.path);
         // One call for one line: whoever reads meanwhile sees whole lines.
         self.file.write_all(&text(&line).map_err(at)?).map_err(at)?;
         self.lines.push(line);
+        Ok(self.lines.len() - 1)
+    }
+
+    /// The line at a place.
+    pub(super) fn line(&self, place: usize) -> &Line {
+        &self.lines[place]
+    }
+
+    /// Puts another line at the place of one; the file has it once it is [`Results::settle`]d.
+    pub(super) fn replace(&mut self, place: usize, line: Line) {
+        self.lines[place] = line;
+        self.is_changed = true;
+    }
+
+    /// Has the file hold the lines as they are now.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.is_changed) {
+            return Ok(());
+        }
+        self.rewrite()?;
+        let file = File::options().append(true).open(&self.path);
+        self.file = file.map_err(|error| Error::io("open", error).at(&self.path))?;
         Ok(())
     }
 
@@ -72,13 +100,12 @@ impl Results {
     /// # Errors
     /// Where the lines cannot be made durable or the old results cannot be removed.
     pub(super) fn finish(mut self, after: Option<Limits>) -> Result<Vec<Line>> {
-        match (self.lines.first_mut(), after) {
-            (Some(Line::Run(run)), Some(_)) => {
-                run.limits_after = after;
-                self.rewrite()?;
-            }
-            _ => self.file.sync_all().map_err(|error| Error::io("write", error).at(&self.path))?,
+        if let (Some(Line::Run(run)), Some(_)) = (self.lines.first_mut(), after) {
+            run.limits_after = after;
+            self.is_changed = true;
         }
+        self.settle()?;
+        self.file.sync_all().map_err(|error| Error::io("write", error).at(&self.path))?;
         super::tree::remove(&self.path.with_file_name(OLD))?;
         Ok(self.lines)
     }
@@ -97,8 +124,9 @@ impl Results {
     ///
     /// # Errors
     /// Where that cannot be brought about.
-    pub(super) fn abandon(self) -> Result<Vec<Line>> {
-        let Self { file, path, lines } = self;
+    pub(super) fn abandon(mut self) -> Result<Vec<Line>> {
+        self.settle()?;
+        let Self { file, path, lines, .. } = self;
         drop(file);
         if !lines.iter().any(|line| matches!(line, Line::Trial(_))) {
             super::tree::remove(&path)?;
@@ -122,6 +150,7 @@ fn text(line: &Line) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::super::testing::{run, trial};
     use super::*;
+    use crate::record;
 
     fn line() -> Line {
         Line::Trial(Box::new(trial()))
@@ -140,6 +169,26 @@ mod tests {
             assert_eq!(count(&folder.path().join(RESULTS)), lines);
         }
         assert_eq!(results.abandon().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_line_that_is_replaced_is_in_the_file_once_it_is_settled_and_lines_follow_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(RESULTS);
+        let mut results = Results::create(folder.path(), Existing::Refuse).unwrap();
+        let other = || Line::Trial(Box::new(record::Trial { bytes_requested: 1, ..trial() }));
+        let place = results.append(line()).unwrap();
+        results.append(line()).unwrap();
+        results.replace(place, other());
+        assert!(fs::read_to_string(&path).unwrap().matches("24000").count() == 2);
+        results.settle().unwrap();
+        results.append(line()).unwrap();
+        assert_eq!((results.line(place), count(&path)), (&other(), 3));
+        results.replace(2, other());
+        let lines = results.abandon().unwrap();
+        assert_eq!(lines, [other(), line(), other()]);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.matches("\"bytes_requested\":1,").count(), 2, "{text}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::config::{Config, Data};
 use super::environment::environment;
 use super::folder::DataFolder;
-use super::group::{Afterwards, Runner};
+use super::group::{Afterwards, Runner, Trials};
 use super::matrix::{DataFiles, Matrix};
 use super::plan::{Part, Plan};
 use super::results::{self, Results};
@@ -23,7 +23,7 @@ use crate::workload::{AnswerKind, Workload};
 pub enum Ending {
     /// Every trial of the plan has its line.
     Complete,
-    /// A stop was asked for: trials that had not ended have none.
+    /// A stop was asked for: trials that had no sample yet have none.
     Interrupted,
 }
 
@@ -143,12 +143,16 @@ impl Parts<'_> {
         let is_fill = |workload: Workload| workload.answer() == AnswerKind::File;
         let fills = part.groups.iter().filter(|group| is_fill(group.workload)).count();
         let reads = part.groups.len() > fills;
-        for (index, group) in part.groups.iter().enumerate() {
-            self.context.advance(0)?;
-            // The last group of fills leaves the files that extracts read.
-            let keep = reads && index + 1 == fills;
-            let afterwards = if keep { Afterwards::Keep } else { Afterwards::Remove };
-            runner.run(group, afterwards)?;
+        let mut trials: Vec<_> = part.groups.iter().map(Trials::of).collect();
+        for pass in 0..scope.config.samples.passes() {
+            for (index, (group, trials)) in part.groups.iter().zip(&mut trials).enumerate() {
+                self.context.advance(0)?;
+                // The last group of fills leaves the files that extracts read; later ones put others in their place.
+                let keep = reads && index < fills && (pass > 0 || index + 1 == fills);
+                let afterwards = if keep { Afterwards::Keep } else { Afterwards::Remove };
+                runner.run(group, trials, pass, afterwards)?;
+            }
+            runner.results.settle()?;
         }
         runner.files.remove()
     }

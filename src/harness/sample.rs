@@ -44,6 +44,10 @@ pub(super) struct Entry {
     pub leaves_sparse: bool,
     /// Its memory when it was ready.
     pub baseline: Option<ProcessMemory>,
+    /// The pass that its samples are taken in, from 0 on.
+    pub pass: u32,
+    /// Samples that its process has been asked for.
+    pub asked: u32,
     pub record: record::Trial,
 }
 
@@ -82,7 +86,6 @@ impl Runner<'_> {
         &mut self,
         group: &Group,
         entry: &mut Entry,
-        round: usize,
         afterwards: Afterwards,
     ) -> Result<Sample, Stop> {
         // What all read is made here: a peer's file may lie as its own program likes it, which is what it reads itself.
@@ -94,11 +97,12 @@ impl Runner<'_> {
         }
         let resident_before = self.prepare(group, entry)?;
         // What a visit saw is asked for once; the sums of an epoch tell of the rows' order, all values would not.
-        let asks_values = round == 0
+        let asks_values = entry.record.samples.is_empty()
             && group.workload.answer() == AnswerKind::Sums
             && group.workload != Workload::ShuffleEpoch;
         let values = self.scope.values(entry.form, entry.leaves_sparse).filter(|_| asks_values);
-        let (go, silence) = (round as u32 + 1, self.silence(group.workload, entry.form, values));
+        entry.asked += 1;
+        let (go, silence) = (entry.asked, self.silence(group.workload, entry.form, values));
         let observation = Observation::begin(&entry.process, self.folder.path());
         let reply = entry.process.ask(&Request::Go { go }, silence);
         let observed = observation.end(&entry.process);
@@ -108,6 +112,7 @@ impl Runner<'_> {
         };
         let kept = keeps_word(group, entry);
         let mut sample = observed.sample(done, entry.baseline).map_err(Stop::failed)?;
+        sample.pass = (self.scope.config.samples.passes() > 1).then_some(entry.pass + 1);
         sample.resident_before = resident_before;
         sample.cached_bytes = tree::residency(&entry.path).ok().map(Residency::resident_bytes);
 

@@ -188,6 +188,9 @@ pub enum Status {
 /// One execution of a workload.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
+    /// In which of the run's passes over its trials it was taken, from 1 on; left out where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<u32>,
     /// From open until durable, or until the values are in the caller's memory; without generating data.
     pub seconds: f64,
     /// The part of `seconds` spent making it durable; null where nothing is written.

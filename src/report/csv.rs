@@ -5,7 +5,7 @@
 use super::model::{Model, RunOf};
 use crate::record::{Run, Sample, Status, Trial};
 
-const HEADER: [&str; 48] = [
+const HEADER: [&str; 49] = [
     "run",
     "started",
     "version",
@@ -54,6 +54,7 @@ const HEADER: [&str; 48] = [
     "peak_mapped_bytes",
     "cached_bytes",
     "refaulted_pages",
+    "pass",
 ];
 
 pub(super) fn render(model: &Model<'_>) -> String {
@@ -146,13 +147,14 @@ fn sample_values(sample: Option<(usize, &Sample)>) -> [String; 20] {
 }
 
 /// What was added to samples since: columns keep their places.
-fn later_sample_values(sample: Option<(usize, &Sample)>) -> [String; 4] {
+fn later_sample_values(sample: Option<(usize, &Sample)>) -> [String; 5] {
     let Some((_, sample)) = sample else { return Default::default() };
     [
         value(sample.waiting_seconds),
         value(sample.peak_mapped_bytes),
         value(sample.cached_bytes),
         value(sample.refaulted_pages),
+        value(sample.pass),
     ]
 }
 

@@ -118,6 +118,7 @@ pub(super) fn samples(set: &DataSet<'_>, out: &mut String) {
                 .chain(
                     [
                         "sample",
+                        "pass",
                         "seconds",
                         "durable",
                         "user",
@@ -170,7 +171,7 @@ fn sample_rows(set: &DataSet<'_>, row: &Row<'_>, table: &mut MarkdownTable) -> u
     many
 }
 
-fn sample_fields(sample: &Sample) -> [String; 22] {
+fn sample_fields(sample: &Sample) -> [String; 23] {
     let seconds = |value: Option<f64>| known(value, number::significant);
     let exact = |value: Option<u64>| known(value, |value| value.to_string());
     let verified = match (sample.verified, &sample.verified_through) {
@@ -179,6 +180,7 @@ fn sample_fields(sample: &Sample) -> [String; 22] {
         (true, Some(through)) => format!("through {}", escaped(through)),
     };
     [
+        known(sample.pass, |pass| pass.to_string()),
         number::significant(sample.seconds) + if sample.outlier { " (far off)" } else { "" },
         seconds(sample.durable_seconds),
         seconds(sample.user_seconds),
