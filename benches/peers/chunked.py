@@ -10,11 +10,12 @@ A peer is a `Chunked` with two context managers, `create(trial, chunks)` and `op
 All work goes by blocks of whole chunks within the trial's memory, on as many threads as `workers` says.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from trial import BATCH_ROWS, factors, multiply, sum_columns, weigh
+from trial import BATCH_ROWS, factors, products, set_blas_threads, sum_columns, weigh
 
 CHUNK_BYTES = 1 << 20
 # A matrix of so many columns is read and written by columns: its chunks are high.
@@ -25,7 +26,8 @@ HELD_SHARE = 0.75
 # Of a memory limit, where each group of columns is one more pass over the disk.
 LIMIT_SHARE = 0.6
 SLAB_BYTES = 2 << 20
-PRODUCT_ROWS = 1024
+# Where fewer cells are not zero, chunks are compressed.
+SPARSE = 0.5
 
 
 class Chunked:
@@ -173,6 +175,8 @@ class Chunked:
         return max(1, min(width, trial.cols, self.held_bytes(trial) // (trial.rows * trial.dtype.itemsize)))
 
     def pool(self, trial):
+        # A product is made by each of them.
+        set_blas_threads(max(1, trial.threads // self.workers(trial)))
         return ThreadPoolExecutor(self.workers(trial))
 
     def block_cells(self, trial):
@@ -219,10 +223,25 @@ def parts(indices, length, times):
     return [range(start, stop) for start, stop in zip(starts, [*starts[1:], indices.stop])]
 
 
-def products(block, vector):
-    """Rows times a vector, so few at a time that they are still in the cache as f64."""
-    starts = range(0, len(block), PRODUCT_ROWS)
-    return np.concatenate([multiply(block[start : start + PRODUCT_ROWS], vector) for start in starts])
+def is_compressible(trial):
+    """Whether compressing is worth its time: zeros are, the other cells are random."""
+    return trial.density is not None and trial.density < SPARSE
+
+
+def pieces_of(chunks, rows, cols):
+    """Scattered rows, ascending, of some columns, by chunks: the first row and column of each, which rows, which columns."""
+    height, width = chunks
+    tops = rows // height * height
+    for top in np.unique(tops).tolist():
+        own = slice(*np.searchsorted(tops, (top, top + 1)).tolist())
+        for col in parts(cols, width, 1):
+            yield top, col.start // width * width, own, col
+
+
+def announce(descriptor, starts, length):
+    """Tells the kernel which pieces of a file are wanted, so that it reads all of them at once."""
+    for start in starts.tolist():
+        os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_WILLNEED)
 
 
 class WholeRows(Chunked):

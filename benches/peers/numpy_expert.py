@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from trial import BATCH_ROWS, factors, multiply, serve, sum_columns, weigh
+from trial import BATCH_ROWS, factors, products, serve, set_blas_threads, sum_columns, weigh
 
 GROUP = 25
 # Within a memory limit each pass over the file is one over the disk. So much of the limit is for columns, the rest for
@@ -33,9 +33,7 @@ class Expert:
     def fill(self, trial, clock):
         array = open_memmap(trial.path, mode="w+", dtype=trial.dtype, shape=trial.shape)
         allocate(trial.path)
-        # Half of the memory: the rest is for what NumPy makes on the way.
-        fitting = trial.memory // 2 // max(1, trial.rows * trial.dtype.itemsize)
-        group = np.empty((group_length(trial, min(GROUP, fitting)), trial.rows), trial.dtype)
+        group = np.empty((group_length(trial), trial.rows), trial.dtype)
         with ThreadPoolExecutor(trial.threads) as pool, file_of(trial, array, os.O_RDWR) as file:
             for first in range(0, trial.cols, len(group)):
                 columns = group[: trial.cols - first]
@@ -65,9 +63,14 @@ class Expert:
             # A part of the rows is read faster without: told so, the kernel begins with short reads.
             array._mmap.madvise(mmap.MADV_SEQUENTIAL)
         out = np.empty((len(rows), len(range(trial.cols)[trial.col_picks])), trial.dtype)
-        for start in range(0, len(rows), READ_ROWS):
+
+        def read(start):
             block = slice(start, start + READ_ROWS)
             out[block] = rows[block, trial.col_picks]
+
+        # All of the file is read from the disk in one run, a part of it is not: that is for all threads.
+        with ThreadPoolExecutor(1 if len(rows) == len(array) else trial.threads) as pool:
+            list(pool.map(read, range(0, len(rows), READ_ROWS)))
         return out
 
     def sums(self, trial):
@@ -81,8 +84,9 @@ class Expert:
         with ThreadPoolExecutor(trial.threads) as pool:
             if trial.workload == "spmv":
                 vector = factors(trial.cols)
+                set_blas_threads(1)  # each of these multiplies
                 return np.concatenate([
-                    np.zeros(0), *pool.map(lambda start: multiply(array[start : start + READ_ROWS], vector), starts)
+                    np.zeros(0), *pool.map(lambda start: products(array[start : start + READ_ROWS], vector), starts)
                 ])
             sums = pool.map(lambda start: sum_columns(array[start : start + READ_ROWS]), starts)
             return sum(sums, np.zeros(trial.cols))
@@ -100,7 +104,7 @@ class Expert:
     def values(self, trial):
         array = np.load(trial.path, mmap_mode="r")
         array._mmap.madvise(mmap.MADV_SEQUENTIAL)
-        group = np.empty((group_length(trial, GROUP), trial.rows), trial.dtype)
+        group = np.empty((group_length(trial), trial.rows), trial.dtype)
         with ThreadPoolExecutor(trial.threads) as pool, file_of(trial, array, os.O_RDONLY) as file:
             for first in range(0, trial.cols, len(group)):
                 columns = group[: trial.cols - first]
@@ -177,11 +181,14 @@ def file_of(trial, array, flags):
     return Called(trial.path, array, flags) if is_tight(trial) else Mapped(array)
 
 
-def group_length(trial, usual):
-    """How many columns are held at a time: `usual`, or as many as a tight limit has room for."""
+def group_length(trial):
+    """How many columns are held at a time: a group in half of the memory, or as many as a tight limit has room for."""
+    column_bytes = max(1, trial.rows * trial.dtype.itemsize)
+    # The other half is for what NumPy makes on the way.
+    fitting = min(GROUP, trial.memory // 2 // column_bytes)
     if is_tight(trial):
-        usual = int(trial.limit * LIMIT_SHARE) // max(1, trial.rows * trial.dtype.itemsize)
-    return max(1, min(usual, trial.cols))
+        fitting = int(trial.limit * LIMIT_SHARE) // column_bytes
+    return max(1, min(fitting, trial.cols))
 
 
 def scattered(trial, array):

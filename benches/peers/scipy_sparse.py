@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from trial import BATCH_ROWS, factors, serve, sum_columns, weigh
 
-# Columns made dense at a time where all are wanted.
+# Columns made dense at a time where all are wanted, at most.
 GROUP = 16
 
 
@@ -50,7 +50,9 @@ class Naive:
         return self.pick(self.load(trial), trial.row_picks, trial.col_picks)
 
     def pick(self, array, rows, cols):
-        return array[rows][:, cols].toarray(order="C")
+        if not (is_run(rows) or is_run(cols)):  # SciPy takes a list beside a slice with steps for pairs
+            rows, cols = np.ix_(np.arange(array.shape[0])[rows], np.arange(array.shape[1])[cols])
+        return array[rows, cols].toarray(order="C")
 
     def sums(self, trial):
         array = self.load(trial)
@@ -62,7 +64,7 @@ class Naive:
             array, order = self.by_rows(array), trial.row_picks
             starts = range(0, len(order), BATCH_ROWS)
             return weigh(np.zeros(trial.cols), (array[order[s : s + BATCH_ROWS]].toarray() for s in starts))
-        return np.concatenate([np.zeros(0), *(sum_columns(group) for group in self.columns(array))])
+        return np.concatenate([np.zeros(0), *map(sum_columns, self.columns(array, trial))])
 
     def by_rows(self, array):
         return array
@@ -73,15 +75,16 @@ class Naive:
             return array.real.astype(np.float64).sum(axis=0) + array.imag.astype(np.float64).sum(axis=0)
         return array.astype(np.float64).sum(axis=0)
 
-    def columns(self, array):
+    def columns(self, array, trial):
         """Every column, dense, one by one."""
         for index in range(array.shape[1]):
             yield array[:, [index]].toarray()
 
     def values(self, trial):
         array = sp.csc_array(self.load(trial))
-        for first in range(0, trial.cols, GROUP):
-            yield array[:, first : first + GROUP].toarray()
+        length = group_length(trial)
+        for first in range(0, trial.cols, length):
+            yield array[:, first : first + length].toarray()
 
 
 class Expert(Naive):
@@ -101,8 +104,6 @@ class Expert(Naive):
                 return np.ascontiguousarray(lines_of(array, wanted).T)
             if len(wanted) == 1:
                 return one_position(array, wanted[0])
-        if is_all(cols):
-            return array[rows].toarray(order="C")
         return super().pick(array, rows, cols)
 
     def by_rows(self, array):
@@ -115,10 +116,16 @@ class Expert(Naive):
             return array.T @ np.ones(array.shape[0])
         return np.bincount(array.indices, weights=array.data, minlength=array.shape[1])
 
-    def columns(self, array):
+    def columns(self, array, trial):
         array = array if self.layout == "csc" else array.tocsc()
-        for first in range(0, array.shape[1], GROUP):
-            yield array[:, first : first + GROUP].toarray(order="F")
+        length = group_length(trial)
+        for first in range(0, array.shape[1], length):
+            yield array[:, first : first + length].toarray(order="F")
+
+
+def group_length(trial):
+    """Columns of a group: beside them as many entries are held, and their indices."""
+    return max(1, min(GROUP, trial.memory // max(1, trial.rows * (2 * trial.dtype.itemsize + 4))))
 
 
 def product(array, vector):
@@ -129,6 +136,10 @@ def product(array, vector):
 
 def is_all(picks):
     return isinstance(picks, slice) and picks == slice(None)
+
+
+def is_run(picks):
+    return isinstance(picks, slice) and picks.step in (None, 1)
 
 
 def lines_of(array, lines):

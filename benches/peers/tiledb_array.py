@@ -1,13 +1,14 @@
 """TileDB: a dense array in a folder, its tiles in row-major order.
 
-Without a filter: the data are random. Each write makes a fragment, of as many tiles as memory allows.
+Without a filter: what is not zero is random. Where most cells are zero, LZ4, not shuffled, since runs of
+zeros are longer so. Each write makes a fragment, of as many tiles as memory allows.
 """
 
 from contextlib import contextmanager
 
 import tiledb
 
-from chunked import Chunked, Indexed
+from chunked import Chunked, Indexed, is_compressible
 from trial import serve
 
 
@@ -36,8 +37,9 @@ class TileDB(Chunked):
             tiledb.Dim(name=name, domain=(0, length - 1), tile=tile, dtype="uint64", ctx=context, filters=[])
             for name, length, tile in axes
         ]
+        filters = [tiledb.LZ4Filter()] if is_compressible(trial) else []
         schema = tiledb.ArraySchema(
-            tiledb.Domain(*dims, ctx=context), [tiledb.Attr(dtype=trial.dtype, filters=[], ctx=context)], ctx=context
+            tiledb.Domain(*dims, ctx=context), [tiledb.Attr(dtype=trial.dtype, filters=filters, ctx=context)], ctx=context
         )
         tiledb.Array.create(trial.path, schema, ctx=context)
         with tiledb.open(trial.path, "w", ctx=context) as array:
