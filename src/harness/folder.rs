@@ -3,7 +3,11 @@
 //! Knows nothing of what is put into it.
 
 use std::fs::{self, File, TryLockError};
+use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -13,6 +17,13 @@ const PREFIX: &str = ".arraystore-data-";
 /// The file in it that its run has locked for as long as it lives.
 pub(super) const LOCK: &str = "lock";
 
+/// The folders of this process that are there.
+static THERE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// How often a folder is removed into which others may be writing, and after which pauses.
+const ATTEMPTS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A folder of one run's own inside another, removed with all that is in it when dropped.
 ///
 /// A run that is killed cannot remove its folder, but loses its lock: the next run in the same place does.
@@ -20,6 +31,18 @@ pub(super) const LOCK: &str = "lock";
 pub(super) struct DataFolder {
     folder: tempfile::TempDir,
     _lock: File,
+    /// Dropped last: until the folder is gone it is among those that are there.
+    _listed: Listed,
+}
+
+/// A folder's place among those that are there.
+#[derive(Debug)]
+struct Listed(PathBuf);
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        THERE.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+    }
 }
 
 impl DataFolder {
@@ -32,6 +55,7 @@ impl DataFolder {
         // Absolute, since trial programs run elsewhere.
         let parent = fs::canonicalize(parent).map_err(at)?;
         sweep(&parent);
+        let mut there = THERE.lock().unwrap_or_else(PoisonError::into_inner);
         // Under another name until the lock is taken: else another run might sweep it.
         let starting = tempfile::Builder::new()
             .prefix(".arraystore-starting-")
@@ -43,7 +67,9 @@ impl DataFolder {
         let named = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(at)?;
         fs::rename(starting.path(), named.path()).map_err(at)?;
         let _moved = starting.keep();
-        Ok(Self { folder: named, _lock: lock })
+        there.push(named.path().to_owned());
+        let listed = Listed(named.path().to_owned());
+        Ok(Self { folder: named, _lock: lock, _listed: listed })
     }
 
     /// The path of the file called `name` in it.
@@ -53,6 +79,29 @@ impl DataFolder {
 
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
+    }
+}
+
+/// The folders that are there. No more are made, and whoever drops one waits, until the process has ended.
+pub(super) fn keep_all() -> Vec<PathBuf> {
+    let there = THERE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folders = there.clone();
+    mem::forget(there);
+    folders
+}
+
+/// Removes `folders`, also where others still write into them or are removing them.
+pub(super) fn remove(folders: &[PathBuf]) {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            thread::sleep(PAUSE);
+        }
+        for folder in folders {
+            let _ = fs::remove_dir_all(folder);
+        }
+        if !folders.iter().any(|folder| folder.exists()) {
+            return;
+        }
     }
 }
 
@@ -98,6 +147,20 @@ mod tests {
         });
         assert!(panicked.is_err());
         assert_eq!(folders(parent.path()), 0);
+    }
+
+    #[test]
+    fn a_folder_is_known_as_long_as_it_is_there() {
+        let parent = tempfile::tempdir().unwrap();
+        let is_known = |path: &PathBuf| THERE.lock().unwrap().contains(path);
+        let folder = DataFolder::create_in(parent.path()).unwrap();
+        let path = folder.path().to_owned();
+        fs::write(folder.file("a"), "x").unwrap();
+        assert!(is_known(&path));
+        remove(std::slice::from_ref(&path));
+        assert!(!path.exists() && is_known(&path));
+        drop(folder);
+        assert!(!is_known(&path));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! other side is [`serve`]), the data files meanwhile, and `results.jsonl`. Writes records and never reads
 //! them: it does not know how they are shown. Prints nothing; an [`Observer`] hears how far a run is.
 
+mod claim;
 mod config;
 mod controls;
 mod entrant;
@@ -14,6 +15,7 @@ mod floor;
 mod folder;
 mod form;
 mod group;
+mod halt;
 mod matrix;
 mod observe;
 mod own;
@@ -42,6 +44,7 @@ pub use config::{Backend, Config, Contender, Data, Regime};
 pub use controls::{Finding, Verdict, self_test};
 pub use estimate::{Estimate, estimate};
 pub use form::Form;
+pub use halt::halt;
 pub use peers::Peer;
 pub use plan::{Group, Part, Plan};
 pub use probe::{Probed, probe};

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -13,7 +15,8 @@ use super::Form;
 use super::config::mistake;
 use crate::array::{Compression, Order};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::Layout;
+use crate::store::{Cancel, Layout};
+use crate::sys::family;
 use crate::workload::Workload;
 
 /// No manifest is longer.
@@ -21,6 +24,15 @@ const MAX_MANIFEST_BYTES: u64 = 64 << 10;
 
 /// How long a peer may take to tell its version: it may have to load an interpreter from a cold disk.
 const VERSION_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many are asked at once: no more than a small machine has memory for.
+const ASKED_AT_ONCE: usize = 4;
+
+/// How long the last line of a version command may be on its way when the command has ended.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
+
+/// Of a version no more is read.
+const MAX_VERSION_BYTES: u64 = 1024;
 
 /// A program that takes part beside this crate's backends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,39 +140,69 @@ impl Peer {
         self.workloads.as_ref().is_none_or(|workloads| workloads.contains(&workload))
     }
 
-    /// Name, version and tuning, for the record: what the version command says, as far as it says anything.
-    pub(super) fn description(&self) -> String {
-        let version = self.ask_version().unwrap_or_else(|| self.name.clone());
+    /// As [`descriptions`] has it of each.
+    fn describe(&self, patience: Duration, cancel: &Cancel) -> String {
+        let version = self.ask_version(patience, cancel).unwrap_or_else(|| self.name.clone());
         if self.tuning.is_empty() { version } else { format!("{version} ({})", self.tuning) }
     }
 
-    /// The first line that the version command prints, if it ends in time and well.
-    fn ask_version(&self) -> Option<String> {
+    /// The first line that the version command prints, if it ends in time and well. What it started ends with it.
+    fn ask_version(&self, patience: Duration, cancel: &Cancel) -> Option<String> {
+        let from = Instant::now();
         let (program, arguments) = self.version.split_first()?;
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // Ctrl-C is for the harness: it ends this too.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().ok()?;
-        let from = Instant::now();
+        let (sender, line) = mpsc::channel();
+        if let Some(stdout) = child.stdout.take() {
+            // Beside: whoever inherited the stream may hold it open for ever.
+            thread::spawn(move || {
+                let mut text = String::new();
+                let mut stream = BufReader::new(stdout);
+                let read = (&mut stream).take(MAX_VERSION_BYTES).read_line(&mut text);
+                // Where nobody waits for it any more, it is not wanted.
+                let _ = read.map(|_| sender.send(text));
+                // Whoever has more to say may do so.
+                let _ = io::copy(&mut stream, &mut io::sink());
+            });
+        }
         let ended = loop {
-            match child.try_wait() {
-                Ok(None) if from.elapsed() < VERSION_PATIENCE => {
-                    std::thread::sleep(Duration::from_millis(5));
+            match family::ended(&mut child) {
+                None if from.elapsed() < patience && !cancel.is_cancelled() => {
+                    thread::sleep(Duration::from_millis(5));
                 }
-                Ok(status) => break status,
-                Err(_) => break None,
+                ended => break ended,
             }
         };
         if ended.is_none() {
-            // Fails only where it has ended meanwhile.
-            let _ = child.kill();
-            let _ = child.wait();
+            family::end(&mut child);
         }
         ended.filter(|status| status.success())?;
-        let mut text = String::new();
-        child.stdout.take()?.take(1024).read_to_string(&mut text).ok()?;
-        text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+        let line = line.recv_timeout(ON_ITS_WAY).ok()?;
+        Some(line.trim().to_owned()).filter(|line| !line.is_empty())
     }
+}
+
+/// Name, version and tuning of each, for the record: what its version command says, as far as it says anything before `cancel`
+/// is set.
+pub(super) fn descriptions(peers: &[Peer], cancel: &Cancel) -> Vec<String> {
+    let some = |peers: &[Peer]| -> Vec<String> {
+        thread::scope(|scope| {
+            let asked: Vec<_> = peers
+                .iter()
+                .map(|peer| scope.spawn(|| peer.describe(VERSION_PATIENCE, cancel)))
+                .collect();
+            let answers = asked.into_iter().zip(peers);
+            answers
+                .map(|(asked, peer)| asked.join().unwrap_or_else(|_| peer.name.clone()))
+                .collect()
+        })
+    };
+    peers.chunks(ASKED_AT_ONCE).flat_map(some).collect()
 }
 
 #[cfg(test)]
@@ -176,7 +218,7 @@ mod tests {
         assert_eq!((&*peer.name, peer.layout), ("numpy-memmap", Some(Layout::Dense(Order::C))));
         assert!(peer.does(Workload::Scan) && !peer.does(Workload::FillColumns));
         #[cfg(unix)]
-        assert_eq!(peer.description(), "numpy 2.4 (none)");
+        assert_eq!(peer.describe(VERSION_PATIENCE, &Cancel::default()), "numpy 2.4 (none)");
         let folder = tempfile::tempdir().unwrap();
         let python = folder.path().join("python3");
         std::fs::write(&python, "").unwrap();
@@ -210,7 +252,38 @@ mod tests {
         peer.tuning.clear();
         for command in [vec!["false"], vec!["/nonexistent"], vec![], vec!["true"]] {
             peer.version = command.into_iter().map(OsString::from).collect();
-            assert_eq!(peer.description(), "numpy-memmap");
+            assert_eq!(peer.describe(VERSION_PATIENCE, &Cancel::default()), "numpy-memmap");
         }
+    }
+
+    /// The line is there at once; something is not.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_version_is_not_waited_for_longer_than_for_its_command() {
+        let from = Instant::now();
+        let peer = |script: &str| {
+            let mut peer = Peer::parse(GOOD, PathBuf::from(".")).unwrap();
+            peer.version = ["sh", "-c", script].map(OsString::from).into();
+            peer
+        };
+        let forever = Cancel::default();
+        // A child that holds the stream ends with the command; one that has left the group is not waited for.
+        let childs =
+            ["sleep 1000 & echo v1", "setsid sleep 15 & echo v1", "echo v1; yes v2 | head -9999"];
+        for script in childs {
+            assert_eq!(peer(script).describe(VERSION_PATIENCE, &forever), "v1 (none)", "{script}");
+        }
+        for script in ["printf v1; setsid sleep 15 &", "yes | tr -d '\\n'", "echo v1; sleep 1000"] {
+            let soon = Duration::from_millis(300);
+            assert_eq!(peer(script).describe(soon, &forever), "numpy-memmap (none)", "{script}");
+        }
+        let heard = Cancel::default();
+        heard.cancel();
+        let peers: Vec<_> = (0..9).map(|_| peer("sleep 1000")).collect();
+        assert_eq!(descriptions(&peers, &heard), vec!["numpy-memmap (none)"; 9]);
+        let peers: Vec<_> = (0..9).map(|k| peer(&format!("echo {k}"))).collect();
+        let expected: Vec<_> = (0..9).map(|k| format!("{k} (none)")).collect();
+        assert_eq!(descriptions(&peers, &forever), expected);
+        assert!(from.elapsed() < Duration::from_secs(15));
     }
 }

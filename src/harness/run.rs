@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::claim::claim;
 use super::config::{Config, Data};
 use super::environment::environment;
 use super::folder::DataFolder;
@@ -12,7 +13,7 @@ use super::plan::{Part, Plan};
 use super::results::{self, Results};
 use super::scope::Scope;
 use super::space;
-use super::{Observer, Peer, probe, regime};
+use super::{Observer, peers, probe, regime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{self, Environment, Limits, Line, Run};
 use crate::store::{Cancel, Context};
@@ -57,8 +58,9 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     observer.planned(plan.trials() * config.samples.expected() as usize);
     std::fs::create_dir_all(&config.out)
         .map_err(|error| Error::io("create", error).at(&config.out))?;
+    let _claim = claim(&config.out)?;
     let folder = DataFolder::create_in(&config.data_dir)?;
-    let peers: Vec<_> = config.peers.iter().map(Peer::description).collect();
+    let peers = peers::descriptions(&config.peers, cancel);
     let limits_now = |observer: &mut dyn Observer| {
         observer.doing("measuring this machine's limits");
         let probed = config.is_probed.then(|| probe(&config.data_dir, &context));

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::limit::{CgroupVersion, OWN_GROUPS, memory_limit_bytes, places};
+use super::family;
+use super::limit::{CgroupVersion, OWN_GROUPS, Place, memory_limit_bytes, places};
+use super::permit::{absent, advice, is_root, refused};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Groups of running and dead programs begin so; the program's id and a number follow.
@@ -26,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(4);
 /// how often it is.
 const SWAP_SLACK_BYTES: u64 = 4 << 20;
 
-/// A control group that bounds memory, without swap. Removed when dropped, by when its processes must have ended.
+/// A control group that bounds memory, without swap. Removed when dropped; the processes in it, wherever they went, are ended.
 #[derive(Debug)]
 pub struct MemoryGroup {
     version: CgroupVersion,
@@ -36,7 +38,7 @@ pub struct MemoryGroup {
 
 impl MemoryGroup {
     /// Makes a group of `limit_bytes`, which the kernel rounds down to pages: inside this process's own group or, where
-    /// that may have none, in the nearest around it that may.
+    /// that may have none, in the nearest around it that may. In version 2 that group passes the memory controller on from then on.
     ///
     /// # Errors
     /// Where none may be made here, with the command that would permit it as advice; or where this process itself
@@ -53,34 +55,28 @@ impl MemoryGroup {
             match Self::create_in(version, &parent, limit_bytes) {
                 Ok(group) => return Ok(group),
                 // The innermost group's reason is the one that advice helps against.
-                Err(error) => refusal.get_or_insert(error.hint(advice(version))),
+                Err(error) => {
+                    refusal.get_or_insert_with(|| refused(version, &parent, error, is_root()))
+                }
             };
         }
         Err(refusal.unwrap_or_else(absent))
     }
 
-    fn create_in(version: CgroupVersion, parent: &Path, limit_bytes: u64) -> Result<Self> {
+    fn create_in(version: CgroupVersion, parent: &Path, limit_bytes: u64) -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let refused = |error| {
-            let reason = "no control group with a memory limit may be made here";
-            Error::new(ErrorKind::PermissionDenied, "create a control group", reason)
-                .caused_by(error)
-        };
         if version == CgroupVersion::V2 {
-            let passed_on = fs::read_to_string(parent.join("cgroup.subtree_control"));
-            if !passed_on.map_err(refused)?.split_whitespace().any(|name| name == "memory") {
-                return Err(refused(io::Error::other("the memory controller is not passed on")));
-            }
+            pass_memory_on(parent)?;
         }
         sweep(parent);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
-        fs::create_dir(&folder).map_err(refused)?;
+        fs::create_dir(&folder)?;
         let group = Self { version, folder, limit_bytes };
         for (file, value, need) in settings(version, limit_bytes) {
             match group.write(file, value) {
                 Err(error) if need == Need::IfThere && error.kind() == io::ErrorKind::NotFound => {}
-                written => written.map_err(refused)?,
+                written => written?,
             }
         }
         Ok(group)
@@ -96,8 +92,10 @@ impl MemoryGroup {
     /// # Errors
     /// Where there is no such process or it may not be moved.
     pub fn add(&self, pid: u32) -> Result<()> {
-        Self::enter(&self.folder, pid)
-            .map_err(|error| Error::io("enter a control group", error).hint(advice(self.version)))
+        enter(&self.folder, pid).map_err(|error| {
+            let advice = advice(self.version, &self.folder, error.kind(), is_root());
+            Error::io("enter a control group", error).hint(advice)
+        })
     }
 
     /// Whether process `pid` is in the group, and the group's limit is still what it was made with.
@@ -135,50 +133,117 @@ impl MemoryGroup {
         count(&self.read(file)?, "oom_kill")
     }
 
-    fn enter(folder: &Path, pid: u32) -> io::Result<()> {
-        write(&folder.join("cgroup.procs"), u64::from(pid))
-    }
-
     fn read(&self, file: &str) -> Option<String> {
         fs::read_to_string(self.folder.join(file)).ok()
     }
 
     fn write(&self, file: &str, value: u64) -> io::Result<()> {
-        write(&self.folder.join(file), value)
+        write(&self.folder.join(file), &value.to_string())
     }
-}
 
-fn write(file: &Path, value: u64) -> io::Result<()> {
-    // Never created: a file that is not there is a limit that is not to be had.
-    let mut file = OpenOptions::new().write(true).open(file)?;
-    // In one call: the kernel takes each for a value of its own.
-    file.write_all(value.to_string().as_bytes())
-}
-
-impl Drop for MemoryGroup {
-    fn drop(&mut self) {
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                thread::sleep(PAUSE);
-            }
-            // The files in it are the kernel's: it is removed as if it were empty. One that a process stays in is
-            // left to the next run's `sweep`.
-            if fs::remove_dir(&self.folder).is_ok() {
-                return;
-            }
+    /// Ends whatever is in the groups that this process made, and removes them: for a process that itself ends now.
+    pub fn remove_all() {
+        let Ok(groups) = fs::read_to_string(OWN_GROUPS) else { return };
+        for (_, parent) in parents(&groups) {
+            let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+            let made = entries.filter(|entry| {
+                owner(&entry.file_name().to_string_lossy()) == Some(std::process::id())
+            });
+            made.for_each(|entry| remove(&entry.path()));
         }
     }
 }
 
-/// Moves this process out of the control group that bounds its memory, into the outermost one.
+fn enter(folder: &Path, pid: u32) -> io::Result<()> {
+    write(&folder.join("cgroup.procs"), &pid.to_string())
+}
+
+fn write(file: &Path, text: &str) -> io::Result<()> {
+    // Never created: a file that is not there is a limit that is not to be had.
+    let mut file = OpenOptions::new().write(true).open(file)?;
+    // In one call: the kernel takes each for a value of its own.
+    file.write_all(text.as_bytes())
+}
+
+/// Has the groups inside of `parent`, of version 2, bound memory.
+fn pass_memory_on(parent: &Path) -> io::Result<()> {
+    let file = parent.join("cgroup.subtree_control");
+    if fs::read_to_string(&file)?.split_whitespace().any(|name| name == "memory") {
+        return Ok(());
+    }
+    write(&file, "+memory")
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        remove(&self.folder);
+    }
+}
+
+/// Removes a group, and ends what is still in it. One that a process stays in all the same is left to the next run's `sweep`.
+fn remove(folder: &Path) {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            thread::sleep(PAUSE);
+        }
+        // The files in it are the kernel's: it is removed as if it were empty.
+        if fs::remove_dir(folder).is_ok() {
+            return;
+        }
+        let within = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        // A process that cannot be seen from here is told as 0.
+        let within = within.lines().filter_map(|line| line.parse().ok()).filter(|&pid| pid != 0);
+        within.filter(|&pid| pid != std::process::id()).for_each(family::kill);
+    }
+}
+
+/// Moves this process out of the control group that bounds its memory: to where the process is that started it, or into the
+/// nearest group around its own that it may enter.
 ///
 /// # Errors
-/// Where there is none, or this process may not be moved.
+/// Where it is in no such group, or may not be moved.
 pub fn leave_memory_group() -> Result<()> {
-    let groups = fs::read_to_string(OWN_GROUPS).map_err(|_| absent())?;
-    let (version, outermost) = parents(&groups).last().ok_or_else(absent)?;
-    MemoryGroup::enter(&outermost, std::process::id())
-        .map_err(|error| Error::io("leave a control group", error).hint(advice(version)))
+    let own = fs::read_to_string(OWN_GROUPS).map_err(|_| absent())?;
+    // Version 2 has no processes in the group around its own, but in the one that it came from.
+    let starter = parent_id().map(|pid| fs::read_to_string(format!("/proc/{pid}/cgroup")));
+    let starter = starter.and_then(io::Result::ok).unwrap_or_default();
+    let mut refusal = None;
+    for (version, folder) in exits(&own, &starter) {
+        match enter(&folder, std::process::id()) {
+            Ok(()) => return Ok(()),
+            // In a container some of these are hidden.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let advice = advice(version, &folder, error.kind(), is_root());
+                refusal.get_or_insert(Error::io("leave a control group", error).hint(advice));
+            }
+        }
+    }
+    Err(refusal.unwrap_or_else(absent))
+}
+
+/// Where a process may go that is in a group of this program's, by the text of `/proc/PID/cgroup` of itself and of the one
+/// that started it.
+fn exits(own: &str, starter: &str) -> Vec<(CgroupVersion, PathBuf)> {
+    let is_ours = |folder: &Path| {
+        folder.file_name().is_some_and(|name| owner(&name.to_string_lossy()).is_some())
+    };
+    let within = |place: &Place| place.folders().next().is_some_and(|folder| is_ours(&folder));
+    let Some(left) = places(own).find(within) else { return Vec::new() };
+    let version = left.version;
+    let from = places(starter).filter(|place| place.version == version);
+    let folders = from.chain([left]).flat_map(|place| place.folders().collect::<Vec<_>>());
+    folders.filter(|folder| !is_ours(folder)).map(|folder| (version, folder)).collect()
+}
+
+#[cfg(unix)]
+fn parent_id() -> Option<u32> {
+    Some(std::os::unix::process::parent_id())
+}
+
+#[cfg(not(unix))]
+fn parent_id() -> Option<u32> {
+    None
 }
 
 /// Whether a setting must be made.
@@ -247,23 +312,6 @@ fn owner(name: &str) -> Option<u32> {
     pid.parse().ok()
 }
 
-fn absent() -> Error {
-    let reason = "this system has no control groups that bound memory";
-    Error::new(ErrorKind::Unsupported, "create a control group", reason)
-        .hint("run it on Linux, with /sys/fs/cgroup mounted")
-}
-
-/// The command that permits to make groups.
-fn advice(version: CgroupVersion) -> &'static str {
-    match version {
-        CgroupVersion::V1 => "run it as root: sudo arraystore compare …",
-        CgroupVersion::V2 => {
-            "run it as root, or in a scope that may have groups: \
-             systemd-run --user --scope -p Delegate=yes arraystore compare …"
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +336,35 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(candidates("3:cpu:/x\n").count(), 0);
+    }
+
+    #[test]
+    fn a_group_is_left_for_where_it_was_started_then_for_what_is_around_it() {
+        let folders = |own, starter| {
+            let exits = exits(own, starter).into_iter();
+            exits.map(|(_, folder)| folder.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        let own = "4:memory:/x\n0::/user/arraystore-12-0\n";
+        let around = ["/sys/fs/cgroup/user", "/sys/fs/cgroup/"];
+        let beside = ["/sys/fs/cgroup/user/scope", "/sys/fs/cgroup/user", "/sys/fs/cgroup/"];
+        let found = folders(own, "4:memory:/y\n0::/user/scope\n");
+        assert_eq!(found, [&beside[..], &around].concat());
+        // Who was started by one that is in the group itself, or by one that is not seen.
+        assert_eq!(folders(own, own), [around, around].concat());
+        assert_eq!(folders(own, ""), around);
+        assert_eq!(folders("0::/user/scope\n", "0::/user\n"), [""; 0]);
+    }
+
+    #[test]
+    fn the_memory_controller_is_passed_on_where_it_is_not_yet() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("cgroup.subtree_control");
+        assert!(pass_memory_on(parent.path()).is_err() && !file.exists());
+        for (there, then) in [("cpu memory pids", "cpu memory pids"), ("", "+memory")] {
+            fs::write(&file, there).unwrap();
+            pass_memory_on(parent.path()).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), then);
+        }
     }
 
     #[test]
@@ -358,6 +435,29 @@ mod tests {
         let folder = group.folder.clone();
         drop(group);
         assert!(!folder.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_in_a_group_ends_with_it_in_whatever_session_it_is() {
+        use std::process::{Command, Stdio};
+        let Ok(group) = MemoryGroup::create(96 << 20) else { return };
+        // The second process leads a session of its own; nobody has its number but the kernel.
+        let script = "read go; setsid sleep 1000 & exec sleep 1000";
+        let mut child =
+            Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+        group.add(child.id()).unwrap();
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        let within = || group.read("cgroup.procs").unwrap().lines().count();
+        let both = (0..500).any(|_| {
+            thread::sleep(PAUSE);
+            within() == 2
+        });
+        assert!(both, "{}", within());
+        let folder = group.folder.clone();
+        drop(group);
+        assert!(!folder.exists());
+        assert!(!child.wait().unwrap().success());
     }
 
     #[cfg(target_os = "linux")]

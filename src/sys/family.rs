@@ -1,7 +1,7 @@
 //! A process that leads a group, and what it started: ended together.
 //!
 //! A group's number is its leader's, which nobody else gets before the leader has been waited for. So the group is ended
-//! before that, and never afterwards.
+//! before that, and never afterwards. A process that leaves the group is not found by it; a control group finds that too.
 
 use std::process::{Child, ExitStatus};
 
@@ -28,6 +28,55 @@ pub fn end(leader: &mut Child) -> Option<ExitStatus> {
 fn group(leader: &Child) -> Option<rustix::process::Pid> {
     rustix::process::Pid::from_raw(i32::try_from(leader.id()).ok()?)
 }
+
+/// Ends process `pid` alone, where it is there and may be ended.
+#[cfg(unix)]
+pub(super) fn kill(pid: u32) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let _ = kill_process(pid, Signal::KILL);
+}
+
+#[cfg(not(unix))]
+pub(super) fn kill(_pid: u32) {}
+
+/// How often, and after which pauses, [`end_all`] looks whether a process has ended.
+#[cfg(target_os = "linux")]
+const LOOKS: usize = 50;
+#[cfg(target_os = "linux")]
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(4);
+
+/// Ends every process that this one started, with the group where it leads one: for a process that itself ends now.
+#[cfg(target_os = "linux")]
+pub fn end_all() {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let this = i32::try_from(std::process::id()).ok();
+    for look in 0..LOOKS {
+        if look > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        let Ok(processes) = procfs::process::all_processes() else { return };
+        let stats = processes.filter_map(|process| process.ok()?.stat().ok());
+        let mut is_done = true;
+        for child in stats.filter(|stat| Some(stat.ppid) == this) {
+            if let Some(group) = Pid::from_raw(child.pid).filter(|_| child.pgrp == child.pid) {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            // One that has ended stays until it is waited for.
+            if child.state != 'Z' {
+                is_done = false;
+                kill(child.pid.unsigned_abs());
+            }
+        }
+        if is_done {
+            return;
+        }
+    }
+}
+
+/// Nothing: nobody tells which processes these are. A trial that keeps to the protocol ends with its standard input.
+#[cfg(not(target_os = "linux"))]
+pub fn end_all() {}
 
 /// How `leader` ended, if it has. What it left behind is left alone here: there are no groups.
 #[cfg(not(unix))]

@@ -39,6 +39,35 @@ pub(super) fn take(file: &File, path: &Path, mode: Mode, policy: LockPolicy) -> 
     }
 }
 
+/// A folder that its holder has alone, among those that ask. Nothing is left in it, also by a crash.
+#[cfg(feature = "program")]
+#[derive(Debug)]
+pub struct FolderLock {
+    /// None where there are no locks on folders: then nobody is refused.
+    _file: Option<File>,
+}
+
+#[cfg(feature = "program")]
+impl FolderLock {
+    /// Takes the folder at `path`, all but without waiting.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where another has it; or where there is no such folder.
+    pub fn take(path: &Path) -> Result<Self> {
+        let at = |error| Error::io("lock", error).at(path);
+        if !path.metadata().map_err(at)?.is_dir() {
+            return Err(at(io::ErrorKind::NotADirectory.into()));
+        }
+        // Not every system opens folders, not every file system locks them.
+        let Ok(file) = File::open(path) else { return Ok(Self { _file: None }) };
+        match take(&file, path, Mode::ReadWrite, LockPolicy::Enforce) {
+            Ok(()) => Ok(Self { _file: Some(file) }),
+            Err(error) if error.kind() == ErrorKind::Locked => Err(error),
+            Err(_) => Ok(Self { _file: None }),
+        }
+    }
+}
+
 fn attempt(file: &File, mode: Mode) -> std::result::Result<(), TryLockError> {
     match mode {
         Mode::ReadWrite => file.try_lock(),

@@ -23,6 +23,8 @@ mod lock;
 mod mapped;
 mod memory;
 mod pages;
+#[cfg(feature = "program")]
+mod permit;
 mod positioned;
 mod recording;
 mod space;
@@ -43,6 +45,8 @@ pub use files::NewFile;
 pub use limit::CgroupVersion;
 pub use limit::{free_memory_bytes, memory_limit_bytes};
 pub use lines::{Floats, Index, IndexedLines, LANES, QuickGathers};
+#[cfg(feature = "program")]
+pub use lock::FolderLock;
 pub use memory::MemoryMedium;
 pub use pages::{Pages, prefer_huge_pages};
 pub use recording::{Operation, Recorded, RecordingMedium};

@@ -1,6 +1,7 @@
 //! The program as people and scripts meet it: arguments in, bytes on stdout and stderr and an exit code out.
 #![cfg(feature = "program")]
 
+mod all_peers;
 mod append;
 mod explain;
 mod foreign;
