@@ -20,8 +20,9 @@ def trials(folder):
         trial = json.loads(line)
         if trial["kind"] == "trial" and trial["status"] == "ok":
             data = trial["data"]
-            key = (trial["backend"], trial["workload"], trial["regime"], data["density"], *data["shape"])
-            found[key] = trial["summary"]
+            where = (trial["regime"], data["density"], *data["shape"], data["dtype"])
+            how = (trial.get("threads"), trial.get("columns_read"))
+            found[trial["backend"], trial["workload"], *where, *how] = trial["summary"]
     return found
 
 
@@ -34,13 +35,17 @@ def main():
         ratios.append(other["median_seconds"] / one["median_seconds"])
         if one["low_seconds"] > other["high_seconds"] or other["low_seconds"] > one["high_seconds"]:
             apart.append((key, one["median_seconds"], other["median_seconds"]))
+    if not both:
+        print("no trial was done in both")
+        return 1
     share = 1 - len(apart) / len(both)
     print(f"{len(both)} trials in both, {len(first.keys() ^ second.keys())} in one only")
     print(f"intervals overlap for {len(both) - len(apart)} of them: {share:.1%}")
-    low, middle, high = (statistics.quantiles(ratios, n=20)[at] for at in (0, 9, 18))
+    low, middle, high = (statistics.quantiles(2 * ratios, n=20)[at] for at in (0, 9, 18))
     print(f"medians, second : first: {middle:.2f}, nine in ten between {low:.2f} and {high:.2f}")
     for key, one, other in apart:
-        print(f"  apart: {' '.join(map(str, key))}: {one:.4g} s, {other:.4g} s")
+        names = " ".join(str(part) for part in key if part is not None)
+        print(f"  apart: {names}: {one:.4g} s, {other:.4g} s")
     return 0 if share >= LEAST_SHARE else 1
 
 

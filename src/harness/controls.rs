@@ -34,7 +34,7 @@ struct Control {
 
 const LIMITED: Regime = Regime::Limited { bytes: Regime::LEAST_LIMIT_BYTES };
 
-const CONTROLS: [Control; 9] = [
+const CONTROLS: [Control; 10] = [
     honest(Workload::FillColumns, Regime::Warm),
     honest(Workload::ExtractColumn, Regime::Cold),
     honest(Workload::Scan, LIMITED),
@@ -85,6 +85,14 @@ const CONTROLS: [Control; 9] = [
         regime: Regime::Warm,
         status: Status::Failed,
         reason: "spoke before it was asked",
+    },
+    Control {
+        lie: Some(Lie::LateClock),
+        what: "the clock begins late",
+        workload: Workload::ExtractColumn,
+        regime: Regime::Warm,
+        status: Status::Failed,
+        reason: "busy outside of its clock",
     },
 ];
 
@@ -247,7 +255,7 @@ mod tests {
 
     #[test]
     fn where_a_regime_cannot_be_made_nothing_is_shown() {
-        let [.., truth, _, _, _, _, _, _] = &CONTROLS;
+        let [.., truth, _, _, _, _, _, _, _] = &CONTROLS;
         let unavailable = record(Status::Unavailable, Some("no control groups here"));
         let finding = truth.judge(&unavailable, &[], true);
         assert_eq!(finding.verdict, Verdict::NotShown);

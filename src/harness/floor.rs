@@ -40,8 +40,17 @@ pub(super) struct Task {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Touched {
     pieces: u64,
-    /// Whether they lie one after another.
-    is_run: bool,
+    /// How many runs of neighbours they are, at least.
+    runs: u64,
+    /// Pieces from the first to the last of them, at least.
+    span: u64,
+}
+
+impl Touched {
+    /// Pieces that follow one another.
+    fn run(pieces: u64) -> Self {
+        Self { pieces, runs: 1, span: pieces }
+    }
 }
 
 impl Task {
@@ -61,33 +70,31 @@ impl Task {
         }
     }
 
-    /// What is read of the device: pieces one by one, as many at once as it takes, or all of the file in one go.
+    /// What is read of the device: run by run, as many at once as it takes, or all from the first to the last of them in one
+    /// go.
     fn of_device(&self, limits: &Limits) -> Option<Floor> {
         let (rate, how) = (limits.cold_read_bytes_per_second?, "reading cold");
-        let Touched { pieces, is_run } = self.touched(PAGE_BYTES);
-        let bytes = (pieces * PAGE_BYTES).min(self.file_bytes);
-        if is_run {
-            return over(bytes, "in one run", rate, how);
-        }
-        let all = over(self.file_bytes, "of the file", rate, how)?;
+        let Touched { pieces, runs, span } = self.touched(PAGE_BYTES);
+        let bytes = |pieces: u64| (pieces * PAGE_BYTES).min(self.file_bytes);
+        let at_once = over(bytes(span), "in one run", rate, how)?;
         let Some(reads) = limits.random_reads_per_second_depth_32.filter(|rate| *rate > 0.0) else {
-            return Some(all);
+            return Some(at_once);
         };
-        let seconds = pieces as f64 / reads;
-        if seconds >= all.seconds {
-            return Some(all);
-        }
-        let formula = format!("{pieces} pages ÷ {reads:.0} random reads a second, 32 in flight");
-        Some(Floor { seconds, formula })
+        let formula = format!("{runs} runs ÷ {reads:.0} random reads a second, 32 in flight");
+        let apart = Floor { seconds: runs as f64 / reads, formula };
+        let moved = over(bytes(pieces), "in pages", rate, how)?;
+        // Whichever of the two it is that takes longer.
+        let apart = if moved.seconds > apart.seconds { moved } else { apart };
+        Some(if runs > 1 && apart.seconds < at_once.seconds { apart } else { at_once })
     }
 
     /// The pieces of so many bytes that are touched.
     fn touched(&self, piece: u64) -> Touched {
-        let all = Touched { pieces: self.file_bytes.div_ceil(piece), is_run: true };
+        let all = Touched::run(self.file_bytes.div_ceil(piece));
         let Some(selection) = self.workload.selection(self.shape, self.choice) else { return all };
         let Ok((rows, cols)) = selection.resolve(self.shape) else { return all };
         let Some(layout) = self.form.layout() else {
-            return Touched { pieces: self.own_share(&all, rows.len(), cols.len()), is_run: true };
+            return Touched::run(self.own_share(&all, rows.len(), cols.len()));
         };
         let found = match layout {
             Layout::Dense(Order::C) => self.dense(rows, cols, self.shape.cols, piece),
@@ -98,7 +105,8 @@ impl Task {
                 self.sparse(cols, rows, turned, piece)
             }
         };
-        Touched { pieces: found.pieces.min(all.pieces), ..found }
+        let (pieces, span) = (found.pieces.min(all.pieces), found.span.min(all.pieces));
+        Touched { pieces, span, runs: found.runs.min(pieces) }
     }
 
     /// Of a format that is not known: the cells' share of all pieces, in whatever way they lie best for that.
@@ -121,6 +129,7 @@ impl Task {
             }
         }
         touched.sort_unstable();
+        let begin = touched.first().map(|(first, _)| *first);
         // Rising, and those that meet counted once.
         let (mut pieces, mut runs, mut next) = (0, 0, None::<u64>);
         for (first, last) in touched {
@@ -129,24 +138,29 @@ impl Task {
             pieces += (last + 1).saturating_sub(begin);
             next = Some(next.map_or(last + 1, |next| next.max(last + 1)));
         }
-        Touched { pieces, is_run: runs <= 1 }
+        let span = next.unwrap_or(0) - begin.unwrap_or(0);
+        Touched { pieces, runs, span }
     }
 
     /// Of compressed lines, `shape.rows` of them, whose entries are spread evenly.
     fn sparse(&self, lines: Picks<'_>, positions: Picks<'_>, shape: Shape, piece: u64) -> Touched {
         let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
-        let line_bytes = self.file_bytes as f64 / shape.rows.max(1) as f64;
+        let line_pieces = self.file_bytes as f64 / shape.rows.max(1) as f64 / piece as f64;
+        let pieces_of = |lines: usize| (line_pieces * lines as f64).ceil();
+        let pieces = pieces_of(lines.len());
+        let span = pieces_of(lines.span().len()) as u64;
+        let is_run = lines.as_run().is_some();
         if positions.len() == shape.cols {
-            let is_run = lines.as_run().is_some();
-            let bytes = line_bytes * lines.len() as f64;
-            let least = if is_run { 1.0 } else { lines.len() as f64 };
-            return Touched { pieces: (bytes / piece as f64).ceil().max(least) as u64, is_run };
+            let runs = if is_run { 1.0 } else { lines.len() as f64 };
+            return Touched { pieces: pieces.max(runs) as u64, runs: runs as u64, span };
         }
-        // At least the pieces that the entries which are asked for are in.
+        // At least the pieces that the entries which are asked for are in; where lines are short, several are in one.
         let cells = lines.len() as f64 * shape.cols as f64;
         let entries = cells * self.density * share(positions.len(), shape.cols);
-        let pieces = (line_bytes * lines.len() as f64 / piece as f64).ceil();
-        Touched { pieces: entries.min(pieces).ceil() as u64, is_run: false }
+        let touched = entries.min(pieces).ceil();
+        let is_dense = line_pieces < 1.0 && is_run;
+        let runs = if is_dense { 1.0 } else { touched.min(lines.len() as f64) };
+        Touched { pieces: touched as u64, runs: runs as u64, span }
     }
 }
 
@@ -211,6 +225,9 @@ mod tests {
         about(seconds(Workload::ExtractColumn, Regime::Cold, Form::Own { peer: 0 }), 0.004);
         // In memory a line of the cache for each row.
         about(seconds(Workload::ExtractColumn, Regime::Warm, C), 64e6 / 1e10);
+        // A quarter of the rows' middle quarter: compressed rows are short, and lie together.
+        let csr = Layout::Sparse(Compression::Csr);
+        about(seconds(Workload::ExtractBlock, Regime::Cold, csr), 2e6 / 1e9);
         // 1000 rows or more in pages of their own.
         let rows = task(Workload::ExtractRows, Regime::Cold, C);
         let found = rows.floor(&LIMITS).unwrap();

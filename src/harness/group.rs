@@ -78,17 +78,28 @@ impl Runner<'_> {
         });
         let sampled =
             entered.and_then(|()| self.sample(group, &mut entries, trials, pass, afterwards));
+        // Who is still there was interrupted: their processes are ended where they stand.
         for (place, entry) in entries.into_iter().enumerate() {
-            let Some(entry) = entry else { continue };
-            // A process that is not waited for is ended where it stands.
-            if sampled.is_ok() {
-                entry.process.end();
-            }
-            if !entry.record.samples.is_empty() {
-                self.put(group, trials, place, entry.form, entry.record)?;
+            if let Some(Entry { form, record, .. }) = entry
+                && !record.samples.is_empty()
+            {
+                self.put(group, trials, place, form, record)?;
             }
         }
         sampled
+    }
+
+    /// Lets a trial that has enough samples end: it takes no more memory then from those that go on.
+    fn leave(
+        &mut self,
+        group: &Group,
+        trials: &mut Trials,
+        place: usize,
+        entry: Option<Entry>,
+    ) -> Result<()> {
+        let Some(Entry { form, process, record, .. }) = entry else { return Ok(()) };
+        process.end();
+        self.put(group, trials, place, form, record)
     }
 
     /// Takes samples in turn until each of the `entries` has enough of them for `pass`; who fails is no longer among them.
@@ -107,17 +118,19 @@ impl Runner<'_> {
         for order in &group.rounds[rounds] {
             for &place in order {
                 let Some(entry) = &mut entries[place] else { continue };
-                if self.is_enough(&entry.record, pass) {
-                    continue;
-                }
                 self.observer.doing(&self.name(group, entry.contender));
                 let before = entry.record.samples.len();
                 let passed = match self.take(group, entry, afterwards) {
                     Ok(sample) => {
                         entry.record.samples.push(sample);
                         // More than were expected are not counted.
-                        let is_enough = self.is_enough(&entry.record, pass);
-                        if is_enough { due(pass + 1) } else { due(pass + 1).min(before + 1) }
+                        match self.is_enough(&entry.record, pass) {
+                            false => due(pass + 1).min(before + 1),
+                            true => {
+                                self.leave(group, trials, place, entries[place].take())?;
+                                due(pass + 1)
+                            }
+                        }
                     }
                     Err(Stop::Run(error)) => return Err(error),
                     Err(Stop::Trial { status, reason, sample }) => {
@@ -203,7 +216,7 @@ impl Runner<'_> {
         } else {
             let path = match form {
                 Form::Shared(layout) => {
-                    self.files.file(layout, self.context)?.map_err(Stop::failed)?
+                    self.files.file(layout, self.context)?.map_err(Stop::from)?
                 }
                 Form::Own { .. } => self.own_data(entrant, group.workload)?,
             };
@@ -216,7 +229,8 @@ impl Runner<'_> {
         let request = entrant.request(workload, regime, shape, &path, input, record.data.clone());
         let request = Request::Trial { trial: Box::new(request) };
         let silence = self.silence(group.workload, form, None);
-        let reply = process.ask(&request, silence).map_err(|error| absence(entrant, error))?;
+        let reply = process.ask(&request, silence);
+        let reply = reply.map_err(|error| unready(entrant, &process, error))?;
         let leaves_sparse = match reply {
             Reply::Ready(Ready { sparse_values, .. }) => sparse_values,
             Reply::Unsupported(reason) => return ended(Status::Unsupported, reason),
@@ -348,7 +362,16 @@ fn seconds_by_pass(samples: &[Sample], passes: u32) -> Vec<Vec<f64>> {
     (1..=passes).map(of).collect()
 }
 
-/// Why a trial does not begin whose program cannot be started or does not get ready.
+/// Why a trial does not begin whose `process` does not get ready. One that leaves is not able to take part; one that hangs, is
+/// killed or says what it should not has failed.
+pub(super) fn unready(entrant: Entrant<'_>, process: &TrialProcess, error: Error) -> Stop {
+    match process.has_left() {
+        true => absence(entrant, error),
+        false => error.into(),
+    }
+}
+
+/// Why a trial does not begin whose program cannot be started.
 pub(super) fn absence(entrant: Entrant<'_>, error: Error) -> Stop {
     match error.into() {
         Stop::Trial { reason, sample, .. } => {

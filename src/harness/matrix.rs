@@ -11,7 +11,7 @@ use super::verify::Checker;
 use crate::array::{DType, Element, Shape, dispatch};
 use crate::convert::{SparseLayout, Target, convert};
 use crate::error::Result;
-use crate::record;
+use crate::record::{self, Status};
 use crate::store::{
     self, AnyStore, ArrayStore, Context, CreateOptions, Io, Layout, OpenOptions, Spec, TileOrder,
     Values,
@@ -204,7 +204,14 @@ fn entries<T: Element>(store: &dyn ArrayStore<Elem = T>, context: &Context) -> R
 pub(super) struct DataFiles<'a> {
     matrix: &'a Matrix,
     folder: &'a DataFolder,
-    made: Vec<(Form, Result<PathBuf, String>)>,
+    made: Vec<(Form, Result<PathBuf, Absent>)>,
+}
+
+/// Why there are no data of a form.
+#[derive(Debug, Clone)]
+pub(super) struct Absent {
+    pub status: Status,
+    pub reason: String,
 }
 
 impl<'a> DataFiles<'a> {
@@ -220,14 +227,17 @@ impl<'a> DataFiles<'a> {
         &mut self,
         layout: Layout,
         context: &Context,
-    ) -> Result<Result<PathBuf, String>> {
+    ) -> Result<Result<PathBuf, Absent>> {
         if let Some(made) = self.made(layout.into()) {
             return Ok(made.clone());
         }
         let path = self.path(layout.into());
         let made = match self.matrix.write(&path, layout, context) {
             Err(error) if error.kind() == crate::ErrorKind::Cancelled => return Err(error),
-            Err(error) => Err(format!("the data file cannot be made: {error}")),
+            Err(error) => {
+                let reason = format!("the data file cannot be made: {error}");
+                Err(Absent { status: Status::Failed, reason })
+            }
             Ok(()) => Ok(path),
         };
         self.made.push((layout.into(), made.clone()));
@@ -235,12 +245,12 @@ impl<'a> DataFiles<'a> {
     }
 
     /// The data of `form`, or why there are none, where they have been made.
-    pub(super) fn made(&self, form: Form) -> Option<&Result<PathBuf, String>> {
+    pub(super) fn made(&self, form: Form) -> Option<&Result<PathBuf, Absent>> {
         self.made.iter().find(|(of, _)| *of == form).map(|(_, made)| made)
     }
 
     /// Keeps data of `form` that a peer has made at their path, or why it did not.
-    pub(super) fn keep(&mut self, form: Form, made: Result<PathBuf, String>) {
+    pub(super) fn keep(&mut self, form: Form, made: Result<PathBuf, Absent>) {
         self.made.push((form, made));
     }
 

@@ -17,6 +17,11 @@ const LOOKING: Duration = Duration::from_millis(2);
 /// By how much a program's clock may differ from this one.
 const CLOCK_SLACK: Duration = Duration::from_millis(2);
 
+/// What a sample may take beside what its program says that it took: this, and a quarter of it. Less cannot be told from a
+/// machine that is busy elsewhere.
+const UNTOLD: Duration = Duration::from_millis(250);
+const UNTOLD_PART: u32 = 4;
+
 /// Files smaller than this say nothing of how they were read.
 const TELLING_BYTES: u64 = 1 << 20;
 
@@ -102,17 +107,20 @@ impl Observed {
         let stood = stood.map_err(|error| error.to_string())?;
         // While the clock stands a program computes values on one thread, in user mode.
         let user = counters.map(|counters| counters.user.saturating_sub(stood));
+        let busy = counters.map(|counters| counters.busy.saturating_sub(stood).as_secs_f64());
         let grown = |of: fn(ProcessMemory) -> u64| {
             self.peak.zip(baseline).map(|(peak, baseline)| of(peak).saturating_sub(of(baseline)))
         };
-        let busy = user.zip(counters).map(|(user, counters)| user + counters.system);
         Ok(Sample {
             pass: None,
             seconds: done.seconds,
             durable_seconds: done.durable_seconds,
+            stood_seconds: done.stood_seconds,
+            elapsed_seconds: Some(self.elapsed.as_secs_f64()),
             user_seconds: user.map(|user| user.as_secs_f64()),
             system_seconds: counters.map(|counters| counters.system.as_secs_f64()),
-            waiting_seconds: busy.map(|busy| (done.seconds - busy.as_secs_f64()).max(0.0)),
+            busy_seconds: busy,
+            waiting_seconds: busy.map(|busy| (done.seconds - busy).max(0.0)),
             device_bytes_read: counters.map(|counters| counters.device_read_bytes),
             device_bytes_written: self.written,
             device_dirtied_bytes: counters.map(|counters| counters.dirtied_bytes),
@@ -135,7 +143,7 @@ impl Observed {
         })
     }
 
-    /// Compares the program's clock with this one: no sample takes longer than was waited for it.
+    /// Compares the program's clock with this one: no sample takes longer than was waited for it, and none much shorter.
     fn check(&self, done: Done) -> Result<(), String> {
         let said = |what: &str, seconds: f64| format!("says that it {what} {seconds} s, ");
         let waited = (self.elapsed + CLOCK_SLACK).as_secs_f64();
@@ -150,6 +158,12 @@ impl Observed {
         }
         if durable > done.seconds {
             return Err(said("synced for", durable) + "which is more than all");
+        }
+        let untold = self.elapsed.as_secs_f64() - done.seconds - stood;
+        if untold > (UNTOLD + self.elapsed / UNTOLD_PART).as_secs_f64() {
+            let waited = self.elapsed.as_secs_f64();
+            return Err(said("took", done.seconds)
+                + &format!("and was busy outside of its clock: {waited} s in all"));
         }
         Ok(())
     }
@@ -198,6 +212,7 @@ mod tests {
         Observed {
             counters: Some(ProcessCounters {
                 user: Duration::from_millis(900),
+                busy: Duration::from_millis(950),
                 read_bytes: 5,
                 ..ProcessCounters::default()
             }),
@@ -219,7 +234,9 @@ mod tests {
         let sample = observed(2.0).sample(done(1.0, Some(0.2), Some(0.5)), Some(baseline)).unwrap();
         assert_eq!((sample.seconds, sample.durable_seconds), (1.0, Some(0.2)));
         assert!((sample.user_seconds.unwrap() - 0.4).abs() < 1e-9);
-        assert!((sample.waiting_seconds.unwrap() - 0.6).abs() < 1e-9);
+        assert!((sample.busy_seconds.unwrap() - 0.45).abs() < 1e-9);
+        assert!((sample.waiting_seconds.unwrap() - 0.55).abs() < 1e-9);
+        assert_eq!((sample.stood_seconds, sample.elapsed_seconds), (Some(0.5), Some(2.0)));
         assert_eq!((sample.peak_anonymous_bytes, sample.peak_mapped_bytes), (Some(60), Some(0)));
         assert_eq!((sample.read_bytes, sample.device_bytes_written), (Some(5), Some(3)));
         assert_eq!((sample.limit_hits, sample.refaulted_pages), (Some(9), Some(2)));

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::config::Regime;
 use super::entrant::{Entrant, Start};
-use super::group::{Runner, absence};
+use super::group::{Runner, absence, unready};
+use super::matrix::Absent;
 use super::process::TrialProcess;
 use super::protocol::{Reply, Request};
 use super::sample::{Entry, Stop, unexpected};
@@ -27,16 +28,18 @@ impl Runner<'_> {
     ) -> Result<PathBuf, Stop> {
         let form = entrant.form();
         if let Some(made) = self.files.made(form) {
-            return made.clone().map_err(Stop::failed);
+            return made.clone().map_err(Stop::from);
         }
         let path = self.files.path(form);
         match self.make(entrant, workload, &path) {
             Ok(()) => self.files.keep(form, Ok(path.clone())),
             Err(stop) => {
                 tree::remove(&path)?;
-                // A program that is not there, or does not do this, says so at once each time. One that failed may have taken long.
-                if let Stop::Trial { status: Status::Failed, reason, .. } = &stop {
-                    self.files.keep(form, Err(reason.clone()));
+                // What it does not do it may do for another workload. Whatever else went wrong may have taken long.
+                if let Stop::Trial { status, reason, .. } = &stop
+                    && *status != Status::Unsupported
+                {
+                    self.files.keep(form, Err(Absent { status: *status, reason: reason.clone() }));
                 }
                 return Err(stop);
             }
@@ -47,7 +50,7 @@ impl Runner<'_> {
     /// Lets a peer make its data at `path`.
     fn make(&mut self, entrant: Entrant<'_>, workload: Workload, path: &Path) -> Result<(), Stop> {
         let source =
-            self.files.file(self.scope.config.source(), self.context)?.map_err(Stop::failed)?;
+            self.files.file(self.scope.config.source(), self.context)?.map_err(Stop::from)?;
         self.observer.doing(&format!("{}, making its own data", entrant.name()));
         let process = self.unlimited(entrant, workload, path, Some(source))?;
         process.end();
@@ -109,7 +112,8 @@ impl Runner<'_> {
         // As long as a fill may take, of which this is one.
         let silence = self.silence(Workload::FillColumns, form, None);
         let request = Request::Trial { trial: Box::new(request) };
-        match process.ask(&request, silence).map_err(|error| absence(entrant, error))? {
+        let reply = process.ask(&request, silence);
+        match reply.map_err(|error| unready(entrant, &process, error))? {
             Reply::Ready(_) => Ok(process),
             Reply::Unsupported(reason) => {
                 Err(Stop::Trial { status: Status::Unsupported, reason, sample: None })

@@ -1,11 +1,11 @@
 //! The machine's limits on one file system, measured in a few seconds: what an access can be held against.
 //!
-//! Files are reached as stores reach them, through devices. Each limit is the best of a few tries: what disturbs
+//! Files are reached as stores reach them, through devices. Each limit but random reads is the best of a few tries: what disturbs
 //! a measurement makes it slower, never faster.
 
 use std::hint::black_box;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -146,28 +146,48 @@ fn write(path: &Path, content: &[u8], context: &Context) -> Result<f64> {
     Ok(FILE_BYTES as f64 / time)
 }
 
-/// Reads the evicted file from front to back, by calls and through a map: bytes a second of the faster.
+/// Reads the evicted file from front to back, by calls and through a map, on one thread and on all: bytes a second of the
+/// fastest.
 fn cold_read(path: &Path, context: &Context) -> Result<Option<f64>> {
-    let mut buffer = vec![1; PIECE_BYTES as usize];
     let mut fastest = f64::INFINITY;
     for medium in [DiskMedium::positioned(), DiskMedium::mapped()] {
-        if regime::establish(super::Regime::Cold, path).is_err() {
-            return Ok(None);
-        }
-        let time = best(TRIES, context, || {
-            regime::establish(super::Regime::Cold, path).map_err(unsteady)?;
-            let file = medium.open(path, Mode::Read, LockPolicy::Skip)?;
-            file.advise(Advice::Sequential);
-            let begun = Instant::now();
-            for at in (0..FILE_BYTES).step_by(PIECE_BYTES as usize) {
-                file.sweep(at..at + PIECE_BYTES);
-                file.read_into(at, &mut buffer)?;
+        for threads in [1, context.threads()] {
+            if regime::establish(super::Regime::Cold, path).is_err() {
+                return Ok(None);
             }
-            Ok(begun.elapsed())
-        })?;
-        fastest = fastest.min(time);
+            let time = best(TRIES, context, || read_all(&medium, path, threads))?;
+            fastest = fastest.min(time);
+        }
     }
     Ok(Some(FILE_BYTES as f64 / fastest))
+}
+
+/// Reads the file once, evicted before, by threads that take its pieces in turn.
+fn read_all(medium: &DiskMedium, path: &Path, threads: usize) -> Result<Duration> {
+    regime::establish(super::Regime::Cold, path).map_err(unsteady)?;
+    let file = medium.open(path, Mode::Read, LockPolicy::Skip)?;
+    file.advise(Advice::Sequential);
+    let begun = Instant::now();
+    let next = AtomicU64::new(0);
+    let read = || -> Result<()> {
+        let mut buffer = vec![1; PIECE_BYTES as usize];
+        loop {
+            let at = next.fetch_add(PIECE_BYTES, Ordering::Relaxed);
+            if at >= FILE_BYTES {
+                return Ok(());
+            }
+            file.sweep(at..at + PIECE_BYTES);
+            file.read_into(at, &mut buffer)?;
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
+        let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().expect("reading does not panic")
+        };
+        threads.into_iter().try_for_each(joined)
+    })?;
+    Ok(begun.elapsed())
 }
 
 /// Reads pages of the evicted file, `depth` of them at a time: reads a second.

@@ -6,8 +6,8 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ const KEPT_STDERR_BYTES: usize = 4096;
 /// How often a wish to stop is looked for while waiting.
 const HEARING: Duration = Duration::from_millis(50);
 
+/// Lines of a program that wait to be heard.
+const WAITING_LINES: usize = 4;
+
 /// How long a program that was told to end may take to do so.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -35,7 +38,8 @@ pub(super) struct TrialProcess {
     child: Child,
     /// How it ended, once it has been waited for.
     status: Option<ExitStatus>,
-    stdin: Option<ChildStdin>,
+    /// What is written to its standard input, by a thread: it may not listen.
+    stdin: Option<Sender<Vec<u8>>>,
     lines: Receiver<Said>,
     stderr: Arc<Mutex<Vec<u8>>>,
     cancel: Cancel,
@@ -68,7 +72,8 @@ impl TrialProcess {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|error| Error::io("start", error).at(program))?;
-        let (sender, lines) = mpsc::channel();
+        // One line is an answer; who says more is not listened to for ever.
+        let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
         let stderr = Arc::default();
         if let Some(stdout) = child.stdout.take() {
             thread::spawn(move || pass_lines(&mut BufReader::new(stdout), &sender));
@@ -77,15 +82,13 @@ impl TrialProcess {
             let kept = Arc::clone(&stderr);
             thread::spawn(move || keep_end(stream, &kept));
         }
-        Ok(Self {
-            stdin: child.stdin.take(),
-            child,
-            status: None,
-            lines,
-            stderr,
-            cancel,
-            group: None,
-        })
+        let stdin = child.stdin.take().map(|mut stdin| {
+            let (sender, messages) = mpsc::channel::<Vec<u8>>();
+            // Ends with the sender, or with the program.
+            thread::spawn(move || messages.iter().try_for_each(|it| stdin.write_all(&it)));
+            sender
+        });
+        Ok(Self { stdin, child, status: None, lines, stderr, cancel, group: None })
     }
 
     /// Starts `command` as [`TrialProcess::start`] does, but held: it runs once [`TrialProcess::enter`] lets it.
@@ -105,10 +108,21 @@ impl TrialProcess {
     pub(super) fn enter(&mut self, group: MemoryGroup) -> Result<()> {
         group.add(self.id())?;
         self.group = Some(group);
-        match self.stdin.as_mut().map(|stdin| stdin.write_all(b"\n")) {
-            Some(Ok(())) => Ok(()),
-            _ => Err(self.ended()),
+        match self.say(b"\n".to_vec()) {
+            true => Ok(()),
+            false => Err(self.ended()),
         }
+    }
+
+    /// Writes `message` to it, as soon as it listens; false where it has ended.
+    fn say(&self, message: Vec<u8>) -> bool {
+        self.stdin.as_ref().is_some_and(|stdin| stdin.send(message).is_ok())
+    }
+
+    /// Whether it has ended by itself, and not been killed: a program that is not installed, or lacks what it needs,
+    /// says so and ends.
+    pub(super) fn has_left(&self) -> bool {
+        self.status.is_some_and(|status| status.code().is_some())
     }
 
     /// How often the limit of its group was reached; none without one, or where that is not known.
@@ -146,9 +160,8 @@ impl TrialProcess {
             Ok(Said::Broken(reason)) => return Err(failed(reason)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
-        let sent = self.stdin.as_mut().map(|stdin| protocol::send(stdin, request));
         // A program that ended says why on its other streams: that is the better reason.
-        if matches!(sent, None | Some(Err(_))) {
+        if !self.say(protocol::message(request)?) {
             return Err(self.ended());
         }
         match protocol::parse(&self.hear(silence)?)? {
@@ -188,11 +201,12 @@ impl TrialProcess {
 
     /// Tells the program that there are no more samples and waits for its end.
     pub(super) fn end(mut self) {
-        if let Some(mut stdin) = self.stdin.take() {
-            // Where it is gone already, nothing is left to be said to it.
-            let _ = protocol::send(&mut stdin, &Request::End { end: true });
+        // Where it is gone already, nothing is left to be said to it. The closed standard input ends it too; `drop` ends whom
+        // even that does not.
+        if let Ok(message) = protocol::message(&Request::End { end: true }) {
+            self.say(message);
         }
-        // The closed standard input ends it too; `drop` ends whom even that does not.
+        drop(self.stdin.take());
         self.wait(FAREWELL);
     }
 
@@ -248,7 +262,7 @@ fn failed(reason: String) -> Error {
 }
 
 /// Passes lines on until the stream ends or nobody listens.
-fn pass_lines(stream: &mut dyn BufRead, to: &mpsc::Sender<Said>) {
+fn pass_lines(stream: &mut dyn BufRead, to: &SyncSender<Said>) {
     loop {
         let said = match protocol::read_line(stream) {
             Ok(Some(line)) => Said::Line(line),
@@ -309,6 +323,21 @@ mod tests {
         let mut process = shell("exec sleep 1000");
         let error = process.ask(&Request::Go { go: 1 }, SOON).unwrap_err();
         assert!(error.to_string().contains("silent for 300ms"), "{error}");
+        drop(process);
+        assert!(from.elapsed() < PATIENCE);
+    }
+
+    #[test]
+    fn who_does_not_listen_is_silent_though_the_message_does_not_fit_into_the_pipe() {
+        let request = Request::Answer {
+            answer: "x".repeat(4 << 20).into(),
+            values: false,
+            sparse_values: false,
+        };
+        let from = Instant::now();
+        let mut process = shell("exec sleep 1000");
+        let error = process.ask(&request, SOON).unwrap_err().to_string();
+        assert!(error.contains("silent for"), "{error}");
         drop(process);
         assert!(from.elapsed() < PATIENCE);
     }

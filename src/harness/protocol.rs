@@ -161,10 +161,22 @@ pub(super) struct Uncounted {
 
 /// Writes `message` as a line and flushes it.
 pub(super) fn send(out: &mut dyn Write, message: &impl Serialize) -> io::Result<()> {
+    out.write_all(&line(message)?)?;
+    out.flush()
+}
+
+/// A request as the line that it is sent as.
+///
+/// # Errors
+/// Where it holds what JSON does not.
+pub(super) fn message(request: &Request) -> Result<Vec<u8>> {
+    line(request).map_err(|error| Error::io("write", error))
+}
+
+fn line(message: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
-    out.write_all(&line)?;
-    out.flush()
+    Ok(line)
 }
 
 /// The next line's text; none at the end.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::config::{Contender, Regime};
 use super::group::{Afterwards, Runner};
+use super::matrix::Absent;
 use super::observe::{Observation, check_way};
 use super::plan::Group;
 use super::process::TrialProcess;
@@ -67,6 +68,12 @@ impl Stop {
     /// The regime could not be brought about.
     pub(super) fn unavailable(reason: String) -> Self {
         Self::Trial { status: Status::Unavailable, reason, sample: None }
+    }
+}
+
+impl From<Absent> for Stop {
+    fn from(Absent { status, reason }: Absent) -> Self {
+        Self::Trial { status, reason, sample: None }
     }
 }
 

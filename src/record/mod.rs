@@ -195,13 +195,22 @@ pub struct Sample {
     pub seconds: f64,
     /// The part of `seconds` spent making it durable; null where nothing is written.
     pub durable_seconds: Option<f64>,
+    /// How long its clock stood meanwhile, for values to be made. Left out by versions that did not record it, as are others
+    /// with the same attribute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stood_seconds: Option<f64>,
+    /// From the word to go until it said that it was done, by the harness's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_seconds: Option<f64>,
     /// Processor time in user mode.
     pub user_seconds: Option<f64>,
     /// Processor time in the kernel.
     pub system_seconds: Option<f64>,
-    /// The part of `seconds` in which no thread of it can have had a processor: what is left of them beside processor
-    /// time, which threads side by side make shorter. Left out by versions that did not count it, as what follows
-    /// with the same attribute.
+    /// Processor time in both together, by a finer clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_seconds: Option<f64>,
+    /// The part of `seconds` in which no thread of it can have had a processor: what is left of them beside
+    /// `busy_seconds`, which threads side by side make shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_seconds: Option<f64>,
     /// Bytes read from the device on the trial's behalf.

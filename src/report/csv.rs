@@ -5,7 +5,7 @@
 use super::model::{Model, RunOf};
 use crate::record::{Run, Sample, Status, Trial};
 
-const HEADER: [&str; 49] = [
+const HEADER: [&str; 56] = [
     "run",
     "started",
     "version",
@@ -55,6 +55,13 @@ const HEADER: [&str; 49] = [
     "cached_bytes",
     "refaulted_pages",
     "pass",
+    "stood_seconds",
+    "elapsed_seconds",
+    "busy_seconds",
+    "outlier",
+    "trial_threads",
+    "columns_read",
+    "sweep",
 ];
 
 pub(super) fn render(model: &Model<'_>) -> String {
@@ -77,7 +84,9 @@ fn push_trial(out: &mut String, run: &RunOf<'_>, trial: &Trial, sample: Option<(
     let values = [run.name.to_owned()].into_iter().chain(run_values(run.run));
     let values = values.chain(trial_values(trial)).chain(sample_values(sample));
     let values = values.chain([text(&trial.limit_formula)]);
-    push_row(out, values.chain(later_sample_values(sample)));
+    let values = values.chain(later_sample_values(sample));
+    let sweep = run.run.map(|run| text(&run.sweep)).unwrap_or_default();
+    push_row(out, values.chain([value(trial.threads), value(trial.columns_read), sweep]));
 }
 
 fn run_values(run: Option<&Run>) -> [String; 6] {
@@ -147,7 +156,7 @@ fn sample_values(sample: Option<(usize, &Sample)>) -> [String; 20] {
 }
 
 /// What was added to samples since: columns keep their places.
-fn later_sample_values(sample: Option<(usize, &Sample)>) -> [String; 5] {
+fn later_sample_values(sample: Option<(usize, &Sample)>) -> [String; 9] {
     let Some((_, sample)) = sample else { return Default::default() };
     [
         value(sample.waiting_seconds),
@@ -155,6 +164,10 @@ fn later_sample_values(sample: Option<(usize, &Sample)>) -> [String; 5] {
         value(sample.cached_bytes),
         value(sample.refaulted_pages),
         value(sample.pass),
+        value(sample.stood_seconds),
+        value(sample.elapsed_seconds),
+        value(sample.busy_seconds),
+        sample.outlier.to_string(),
     ]
 }
 

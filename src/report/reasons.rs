@@ -13,6 +13,9 @@ const WORTH_TELLING: f64 = 1.25;
 /// The share of a difference in time that a reason has to make up.
 const LEAST_SHARE: f64 = 0.3;
 
+/// Processor time in either mode that is shorter says nothing: it is counted in steps of commonly a hundredth of a second.
+const LEAST_COUNTED_SECONDS: f64 = 0.05;
+
 /// What a machine does whose limits were not measured.
 const USUAL: Limits = Limits {
     memcpy_bytes_per_second: Some(8e9),
@@ -116,8 +119,12 @@ fn moved(timed: &Timed<'_>, limits: &Limits) -> Vec<Option<Deed>> {
 fn spent(timed: &Timed<'_>) -> Vec<Option<Deed>> {
     let wall = timed.summary.median_seconds;
     let (user, system) = (of(timed, |it| it.user_seconds), of(timed, |it| it.system_seconds));
-    let side_by_side =
-        user.zip(system).map_or(1.0, |(user, system)| ((user + system) / wall).max(1.0));
+    let counted = user.zip(system).map(|(user, system)| user + system);
+    let busy = of(timed, |it| it.busy_seconds).or(counted);
+    let side_by_side = busy.map_or(1.0, |busy| (busy / wall).max(1.0));
+    let is_counted = counted.is_some_and(|counted| counted >= LEAST_COUNTED_SECONDS);
+    let told = |seconds: f64| if is_counted { seconds } else { 0.0 };
+    let (user, system) = (user.map(told), system.map(told));
     let deed = |seconds: Option<f64>, verb: &str| {
         let seconds = seconds? / side_by_side;
         let how_long = match seconds {
@@ -126,8 +133,7 @@ fn spent(timed: &Timed<'_>) -> Vec<Option<Deed>> {
         };
         Some(Deed { seconds, words: format!("{verb} for {how_long}") })
     };
-    let waited =
-        user.zip(system).map(|(user, system)| (side_by_side * wall - user - system).max(0.0));
+    let waited = busy.map(|busy| (side_by_side * wall - busy).max(0.0));
     vec![deed(user, "computed"), deed(system, "kept the kernel busy"), deed(waited, "waited")]
 }
 

@@ -145,6 +145,9 @@ impl Job {
         &self,
         work: impl FnOnce(&dyn ArrayStore<Elem = T>) -> Result<Answer<T>>,
     ) -> Result<(Done, Answer<T>)> {
+        if self.lie == Some(Lie::LateClock) {
+            std::thread::sleep(lie::LATE);
+        }
         let watch = Stopwatch::start();
         let store = self.open::<T>()?;
         let answer = work(&*store)?;

@@ -4,11 +4,15 @@ use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes of a file that are written once more, and not synced.
 const REWRITTEN_BYTES: u64 = 64 << 10;
+
+/// By how much a clock begins late.
+pub(super) const LATE: Duration = Duration::from_secs(1);
 
 /// What a trial does that it should not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,17 +29,20 @@ pub enum Lie {
     Unbound,
     /// The work is said to be done before it was asked for.
     Early,
+    /// The clock begins late.
+    LateClock,
 }
 
 impl Lie {
     /// Every lie.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::WrongBit,
         Self::Unsynced,
         Self::ReadingMap,
         Self::HeldFile,
         Self::Unbound,
         Self::Early,
+        Self::LateClock,
     ];
 
     /// The name on the command line.
@@ -47,6 +54,7 @@ impl Lie {
             Self::HeldFile => "held-file",
             Self::Unbound => "unbound",
             Self::Early => "early",
+            Self::LateClock => "late-clock",
         }
     }
 }

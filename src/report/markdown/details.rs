@@ -86,7 +86,7 @@ fn counted(trial: &Trial, time: String, limit: String) -> [String; 17] {
     [
         time,
         known(of(|it| share(it.durable_seconds?, it.seconds)), number::percent),
-        known(of(|it| share(it.user_seconds? + it.system_seconds?, it.seconds)), number::percent),
+        known(of(|it| share(busy(it)?, it.seconds)), number::percent),
         known(of(|it| share(it.waiting_seconds?, it.seconds)), number::percent),
         limit,
         number::bytes(trial.bytes_requested),
@@ -102,6 +102,11 @@ fn counted(trial: &Trial, time: String, limit: String) -> [String; 17] {
         most(|it| it.peak_mapped_bytes),
         most(|it| it.cached_bytes),
     ]
+}
+
+/// Processor time, by the finest clock that there was.
+fn busy(sample: &Sample) -> Option<f64> {
+    sample.busy_seconds.or_else(|| Some(sample.user_seconds? + sample.system_seconds?))
 }
 
 fn share(part: f64, whole: f64) -> Option<f64> {
@@ -121,8 +126,11 @@ pub(super) fn samples(set: &DataSet<'_>, out: &mut String) {
                         "pass",
                         "seconds",
                         "durable",
+                        "stood",
+                        "elapsed",
                         "user",
                         "system",
+                        "busy",
                         "waiting",
                         "device read",
                         "device wrote",
@@ -171,7 +179,7 @@ fn sample_rows(set: &DataSet<'_>, row: &Row<'_>, table: &mut MarkdownTable) -> u
     many
 }
 
-fn sample_fields(sample: &Sample) -> [String; 23] {
+fn sample_fields(sample: &Sample) -> [String; 26] {
     let seconds = |value: Option<f64>| known(value, number::significant);
     let exact = |value: Option<u64>| known(value, |value| value.to_string());
     let verified = match (sample.verified, &sample.verified_through) {
@@ -183,8 +191,11 @@ fn sample_fields(sample: &Sample) -> [String; 23] {
         known(sample.pass, |pass| pass.to_string()),
         number::significant(sample.seconds) + if sample.outlier { " (far off)" } else { "" },
         seconds(sample.durable_seconds),
+        seconds(sample.stood_seconds),
+        seconds(sample.elapsed_seconds),
         seconds(sample.user_seconds),
         seconds(sample.system_seconds),
+        seconds(sample.busy_seconds),
         seconds(sample.waiting_seconds),
         exact(sample.device_bytes_read),
         exact(sample.device_bytes_written),
