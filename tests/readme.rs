@@ -9,13 +9,14 @@ use arraystore::record::{Line, Status, Trial, read_lines};
 use arraystore::report::seconds;
 
 /// The columns of a table: what stands above, and whose times: the least of them.
-const COLUMNS: [(&str, &[&str]); 8] = [
+const COLUMNS: [(&str, &[&str]); 9] = [
     ("memmap", &["memmap"]),
     ("seek", &["seek"]),
     ("sparse-csr", &["sparse-csr"]),
     ("sparse-csc", &["sparse-csc"]),
     ("NumPy", &["numpy-memmap"]),
     ("NumPy expert", &["numpy-expert"]),
+    ("h5py", &["h5py-contiguous", "h5py-chunked"]),
     ("SciPy", &["scipy-csr", "scipy-csc"]),
     ("SciPy expert", &["scipy-csr-expert", "scipy-csc-expert"]),
 ];
