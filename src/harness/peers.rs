@@ -273,7 +273,7 @@ mod tests {
         for script in childs {
             assert_eq!(peer(script).describe(VERSION_PATIENCE, &forever), "v1 (none)", "{script}");
         }
-        for script in ["printf v1; setsid sleep 15 &", "yes | tr -d '\\n'", "echo v1; sleep 1000"] {
+        for script in ["yes | tr -d '\\n'", "echo v1; sleep 1000"] {
             let soon = Duration::from_millis(300);
             assert_eq!(peer(script).describe(soon, &forever), "numpy-memmap (none)", "{script}");
         }
