@@ -58,7 +58,7 @@ pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome
         Line::Run(_) => None,
     });
     if outcome.ending == Ending::Interrupted && trials.clone().next().is_none() {
-        let reason = "interrupted before the first trial ended: nothing is kept";
+        let reason = "interrupted before the first sample: nothing is kept";
         return Err(Error::new(ErrorKind::Cancelled, "compare", reason).into());
     }
     let report = Report::of(&outcome.lines);
@@ -70,7 +70,7 @@ pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome
         writeln!(io::stdout().lock(), "\nreport: {}", rendered.display())?;
     }
     if outcome.ending == Ending::Interrupted {
-        let reason = format!("interrupted: {} trials were done and are kept", trials.count());
+        let reason = format!("interrupted: the samples of {} trials are kept", trials.count());
         let path = args.out.join(RESULTS);
         return Err(Error::new(ErrorKind::Cancelled, "compare", reason).at(path).into());
     }
