@@ -41,7 +41,9 @@ def main():
     share = 1 - len(apart) / len(both)
     print(f"{len(both)} trials in both, {len(first.keys() ^ second.keys())} in one only")
     print(f"intervals overlap for {len(both) - len(apart)} of them: {share:.1%}")
-    low, middle, high = (statistics.quantiles(2 * ratios, n=20)[at] for at in (0, 9, 18))
+    ratios.sort()
+    few = len(ratios) // 20
+    low, middle, high = ratios[few], statistics.median(ratios), ratios[-1 - few]
     print(f"medians, second : first: {middle:.2f}, nine in ten between {low:.2f} and {high:.2f}")
     for key, one, other in apart:
         names = " ".join(str(part) for part in key if part is not None)
