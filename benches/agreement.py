@@ -12,6 +12,9 @@ from pathlib import Path
 
 LEAST_SHARE = 0.9
 
+# How wide an interval may be, as a share of the median, for `compare` to take no more samples.
+PRECISION = 0.05
+
 
 def trials(folder):
     """The summary of each trial that was done, by what it was."""
@@ -41,10 +44,18 @@ def main():
     share = 1 - len(apart) / len(both)
     print(f"{len(both)} trials in both, {len(first.keys() ^ second.keys())} in one only")
     print(f"intervals overlap for {len(both) - len(apart)} of them: {share:.1%}")
+    unsorted = list(ratios)
     ratios.sort()
     few = len(ratios) // 20
     low, middle, high = ratios[few], statistics.median(ratios), ratios[-1 - few]
     print(f"medians, second : first: {middle:.2f}, nine in ten between {low:.2f} and {high:.2f}")
+    for name, run in (("first", first), ("second", second)):
+        widths = [(run[key]["high_seconds"] - run[key]["low_seconds"]) / run[key]["median_seconds"] for key in both]
+        narrow = sum(width <= PRECISION for width in widths)
+        print(f"intervals of the {name}: in the middle {statistics.median(widths):.0%} of the median wide, {narrow} of {len(both)} within {PRECISION:.0%}")
+    for regime in sorted({key[2] for key in both}):
+        own = [ratio for key, ratio in zip(both, unsorted) if key[2] == regime]
+        print(f"  {regime}: second : first {statistics.median(own):.2f}")
     for key, one, other in apart:
         names = " ".join(str(part) for part in key if part is not None)
         print(f"  apart: {names}: {one:.4g} s, {other:.4g} s")

@@ -4,9 +4,12 @@
 
 Naive: `load_npz`, indexing and `toarray`; columns gathered and saved by `save_npz`. Expert: the members of the archive mapped
 where they lie, so that nothing is loaded that is not used; lines of the file by slices, the other axis by one look through the
-indices, every column of a CSR by `tocsc` first; sums by `bincount`. What an archive holds compressed, or not aligned, is loaded.
+indices, every column of a CSR by `tocsc` first; sums by `bincount`, a stretch of entries at a time, so that little is made f64 at once;
+rows at random with the map told of it; and fills into arrays that grow by halves, with no copy of all columns at the end. What an
+archive holds compressed, or not aligned, is loaded.
 """
 
+import mmap
 import struct
 import sys
 import zipfile
@@ -19,6 +22,9 @@ from trial import BATCH_ROWS, factors, serve, sum_columns, weigh
 
 # Columns made dense at a time where all are wanted, at most.
 GROUP = 16
+
+# Entries that are summed at a time: their copy in f64 stays in the cache.
+STRETCH = 1 << 18
 
 
 class Naive:
@@ -40,9 +46,12 @@ class Naive:
             data.append(column[places])
             indices.append(places.astype(np.int32))
             ends.append(ends[-1] + len(places))
+        return self.save(trial, np.concatenate(data), np.concatenate(indices), ends, column)
+
+    def save(self, trial, data, indices, ends, column):
+        """Makes the file of the entries of a CSC."""
         width = np.int32 if ends[-1] < 2**31 else np.int64
-        parts = np.concatenate(data), np.concatenate(indices).astype(width, copy=False), np.array(ends, width)
-        array = sp.csc_array(parts, shape=trial.shape)
+        array = sp.csc_array((data, indices.astype(width, copy=False), np.array(ends, width)), shape=trial.shape)
         sp.save_npz(trial.path, array if self.layout == "csc" else array.tocsr(), compressed=False)
         return (lambda: None), column if trial.cols else column[:0]
 
@@ -97,7 +106,25 @@ class Expert(Naive):
         array.data, array.indices, array.indptr = parts["data"], parts["indices"], parts["indptr"]
         return array
 
+    def fill(self, trial, clock):
+        column = np.empty(trial.rows, trial.dtype)
+        data, indices, ends = np.empty(1024, trial.dtype), np.empty(1024, np.int32), [0]
+        for index in range(trial.cols):
+            trial.column(index, clock, column)
+            places = np.flatnonzero(column)
+            end = ends[-1] + len(places)
+            if end > len(data):
+                length = max(end, len(data) * 3 // 2)
+                data.resize(length, refcheck=False)
+                indices.resize(length, refcheck=False)
+            np.take(column, places, out=data[ends[-1] : end])
+            indices[ends[-1] : end] = places
+            ends.append(end)
+        return self.save(trial, data[: ends[-1]], indices[: ends[-1]], ends, column)
+
     def pick(self, array, rows, cols):
+        if self.layout == "csr" and not isinstance(rows, slice):
+            at_random(array)
         if is_all(rows) and isinstance(cols, slice):
             wanted = range(array.shape[1])[cols]
             if self.layout == "csc":
@@ -112,15 +139,32 @@ class Expert(Naive):
     def scan(self, array):
         if array.dtype.kind == "c":
             return super().scan(array)
+        sums = np.zeros(array.shape[1])
         if self.layout == "csc":
-            return array.T @ np.ones(array.shape[0])
-        return np.bincount(array.indices, weights=array.data, minlength=array.shape[1])
+            for column, ends in enumerate(zip(array.indptr[:-1].tolist(), array.indptr[1:].tolist())):
+                sums[column] = sum(array.data[part].sum(dtype=np.float64) for part in stretches(*ends))
+            return sums
+        for part in stretches(0, array.nnz):
+            sums += np.bincount(array.indices[part], weights=array.data[part], minlength=len(sums))
+        return sums
 
     def columns(self, array, trial):
         array = array if self.layout == "csc" else array.tocsc()
         length = group_length(trial)
         for first in range(0, array.shape[1], length):
             yield array[:, first : first + length].toarray(order="F")
+
+
+def stretches(begin, end):
+    """Slices of few entries from `begin` to `end`."""
+    return (slice(first, min(first + STRETCH, end)) for first in range(begin, end, STRETCH))
+
+
+def at_random(array):
+    """Tells the kernel that what is mapped will be read here and there: it would read ahead else."""
+    for part in (array.indices, array.data):
+        if isinstance(part, np.memmap):
+            part._mmap.madvise(mmap.MADV_RANDOM)
 
 
 def group_length(trial):

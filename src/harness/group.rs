@@ -54,6 +54,8 @@ pub(super) struct Runner<'a> {
     pub context: &'a Context,
     pub cancel: &'a Cancel,
     pub results: &'a mut Results,
+    /// What each trial did, by its record's place.
+    pub tasks: &'a mut Vec<(usize, Task)>,
     pub observer: &'a mut dyn Observer,
 }
 
@@ -113,9 +115,10 @@ impl Runner<'_> {
     ) -> Result<()> {
         let samples = self.scope.config.samples;
         let due = |passes| samples.due(samples.expected(), passes) as usize;
-        let rounds = samples.due(samples.most(), pass) as usize
-            ..samples.due(samples.most(), pass + 1) as usize;
-        for order in &group.rounds[rounds] {
+        // A trial that had fewer samples before than it may have takes more now: orders come again then.
+        let first = samples.due(samples.most(), pass) as usize;
+        let rounds = group.rounds.iter().cycle().skip(first).take(samples.most() as usize);
+        for order in rounds {
             for &place in order {
                 let Some(entry) = &mut entries[place] else { continue };
                 self.observer.doing(&self.name(group, entry.contender));
@@ -313,23 +316,27 @@ impl Runner<'_> {
                 low_seconds: interval.low,
                 high_seconds: interval.high,
             });
-        if let Some(floor) = self.floor(group, form, &record) {
-            (record.limit_seconds, record.limit_formula) =
-                (Some(floor.seconds), Some(floor.formula));
-        }
+        let task = self.task(group, form, &record);
+        bound(&mut record, task.zip(self.limits).and_then(|(task, limits)| task.floor(limits)));
         record.reason = record.reason.map(|reason| self.without_folders(&reason));
         let line = Line::Trial(Box::new(record));
-        match trials.0[place] {
-            Some(place) => self.results.replace(place, line),
-            None => trials.0[place] = Some(self.results.append(line)?),
-        }
+        let place = match trials.0[place] {
+            Some(place) => {
+                self.results.replace(place, line);
+                place
+            }
+            None => *trials.0[place].insert(self.results.append(line)?),
+        };
+        self.tasks.extend(task.map(|task| (place, task)));
         Ok(())
     }
 
-    /// The least time in which this machine could do what a trial did.
-    fn floor(&self, group: &Group, form: Form, record: &record::Trial) -> Option<Floor> {
+    /// What a trial did, as far as a bound follows from it.
+    fn task(&self, group: &Group, form: Form, record: &record::Trial) -> Option<Task> {
         let Matrix { shape, dtype, density, .. } = *self.matrix;
-        let task = Task {
+        let stood: Vec<_> =
+            record.samples.iter().filter_map(|sample| sample.stood_seconds).collect();
+        Some(Task {
             workload: group.workload,
             regime: group.regime,
             form,
@@ -337,9 +344,9 @@ impl Runner<'_> {
             dtype,
             density,
             file_bytes: record.data.bytes_on_disk?,
+            stood_seconds: measure::median(&stood).unwrap_or(0.0),
             choice: self.scope.config.choice(),
-        };
-        task.floor(self.limits?)
+        })
     }
 
     /// A reason without the folders of this machine: records are shown to others.
@@ -350,6 +357,13 @@ impl Runner<'_> {
             .filter(|folder| *folder != Path::new("") && *folder != Path::new("/"))
             .map(|folder| format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR))
             .fold(reason.to_owned(), |reason, folder| reason.replace(&folder, ""))
+    }
+}
+
+/// Puts the least time in which this machine could do it into a trial's record.
+pub(super) fn bound(record: &mut record::Trial, floor: Option<Floor>) {
+    if let Some(Floor { seconds, formula }) = floor {
+        (record.limit_seconds, record.limit_formula) = (Some(seconds), Some(formula));
     }
 }
 

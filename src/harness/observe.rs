@@ -8,7 +8,7 @@ use super::process::TrialProcess;
 use super::protocol::Done;
 use crate::measure::PeakSampler;
 use crate::record::Sample;
-use crate::sys::{self, ProcessCounters, ProcessMemory};
+use crate::sys::{self, ProcessCounters, ProcessMemory, family};
 use crate::workload::{AnswerKind, Workload};
 
 /// How often the process's memory is looked at.
@@ -17,10 +17,14 @@ const LOOKING: Duration = Duration::from_millis(2);
 /// By how much a program's clock may differ from this one.
 const CLOCK_SLACK: Duration = Duration::from_millis(2);
 
-/// What a sample may take beside what its program says that it took: this, and a quarter of it. Less cannot be told from a
+/// What a sample may take beside what its program says that it took: this, and a tenth of it. Less cannot be told from a
 /// machine that is busy elsewhere.
-const UNTOLD: Duration = Duration::from_millis(250);
-const UNTOLD_PART: u32 = 4;
+const UNTOLD: Duration = Duration::from_millis(100);
+const UNTOLD_PART: u32 = 10;
+
+/// By how much the processor time of a program may be less than the time for which its clock stood: this, and a quarter of that.
+const IDLE: Duration = Duration::from_millis(250);
+const IDLE_PART: u32 = 4;
 
 /// Files smaller than this say nothing of how they were read.
 const TELLING_BYTES: u64 = 1 << 20;
@@ -53,12 +57,14 @@ impl<'a> Observation<'a> {
     pub(super) fn begin(process: &TrialProcess, folder: &'a Path) -> Self {
         let pid = process.id();
         let sampler = PeakSampler::start(LOOKING, move || {
-            let memory = sys::process_memory(pid).ok()?;
+            let own = sys::process_memory(pid).ok()?;
+            let others = family::descendants(pid).into_iter().map(sys::process_memory);
+            let memory = others.flatten().fold(own, ProcessMemory::plus);
             Some([memory.anonymous_bytes, memory.mapped_bytes])
         });
         Self {
             written: sys::device_written_bytes(folder),
-            counters: ProcessCounters::of(pid).ok(),
+            counters: counters(pid),
             limit_hits: process.limit_hits(),
             refaults: process.refaults(),
             sampler,
@@ -70,7 +76,7 @@ impl<'a> Observation<'a> {
     /// Ends it; `process`, the same, still lives, or nothing of it is known.
     pub(super) fn end(self, process: &TrialProcess) -> Observed {
         let elapsed = self.begun.elapsed();
-        let after = ProcessCounters::of(process.id()).ok();
+        let after = counters(process.id());
         let difference = |after: Option<u64>, before: Option<u64>| {
             after.zip(before).map(|(after, before)| after.saturating_sub(before))
         };
@@ -89,18 +95,26 @@ impl<'a> Observation<'a> {
     }
 }
 
+/// What was counted of process `pid` and of those that it started.
+fn counters(pid: u32) -> Option<ProcessCounters> {
+    let own = ProcessCounters::of(pid).ok()?;
+    let others = family::descendants(pid).into_iter().map(ProcessCounters::of);
+    Some(others.flatten().fold(own, |sum, other| sum.plus(&other)))
+}
+
 impl Observed {
     /// The sample as recorded: what the program says it took and what was seen. `baseline` is the process's
-    /// memory when it was ready.
+    /// memory when it was ready. Only where a file `is_filled` may its clock stand.
     ///
     /// # Errors
     /// Where what the program says cannot be.
     pub(super) fn sample(
         &self,
         done: Done,
+        is_filled: bool,
         baseline: Option<ProcessMemory>,
     ) -> Result<Sample, String> {
-        self.check(done)?;
+        self.check(done, is_filled)?;
         let (counters, told) = (self.counters, done.uncounted);
         let sum = |counted: u64, told: Option<u64>| counted.saturating_add(told.unwrap_or(0));
         let stood = Duration::try_from_secs_f64(done.stood_seconds.unwrap_or(0.0));
@@ -144,13 +158,24 @@ impl Observed {
     }
 
     /// Compares the program's clock with this one: no sample takes longer than was waited for it, and none much shorter.
-    fn check(&self, done: Done) -> Result<(), String> {
+    fn check(&self, done: Done, is_filled: bool) -> Result<(), String> {
         let said = |what: &str, seconds: f64| format!("says that it {what} {seconds} s, ");
         let waited = (self.elapsed + CLOCK_SLACK).as_secs_f64();
         let stood = done.stood_seconds.unwrap_or(0.0);
         let durable = done.durable_seconds.unwrap_or(0.0);
         if !(done.seconds >= 0.0 && stood >= 0.0 && durable >= 0.0) {
             return Err(said("took", done.seconds) + "or others that are no duration");
+        }
+        if stood > 0.0 && !is_filled {
+            return Err(format!("let its clock stand for {stood} s, where nothing is to be made"));
+        }
+        if let Some(busy) = self.counters.map(|counters| counters.busy.as_secs_f64())
+            && stood * (1.0 - 1.0 / f64::from(IDLE_PART)) > busy + IDLE.as_secs_f64()
+        {
+            // Making columns is computing: who waits meanwhile does something else.
+            return Err(format!(
+                "let its clock stand for {stood} s, though its processors worked for {busy} s in all"
+            ));
         }
         if done.seconds + stood > waited * 1.01 {
             let took = said("took", done.seconds + stood);
@@ -231,7 +256,8 @@ mod tests {
     #[test]
     fn what_was_seen_is_recorded_without_what_the_clock_stood_for() {
         let baseline = ProcessMemory { anonymous_bytes: 40, mapped_bytes: 80 };
-        let sample = observed(1.6).sample(done(1.0, Some(0.2), Some(0.5)), Some(baseline)).unwrap();
+        let sample =
+            observed(1.6).sample(done(1.0, Some(0.2), Some(0.5)), true, Some(baseline)).unwrap();
         assert_eq!((sample.seconds, sample.durable_seconds), (1.0, Some(0.2)));
         assert!((sample.user_seconds.unwrap() - 0.4).abs() < 1e-9);
         assert!((sample.busy_seconds.unwrap() - 0.45).abs() < 1e-9);
@@ -258,10 +284,10 @@ mod tests {
             done(1.2, None, None),
             done(0.1, None, Some(1.1)),
         ] {
-            assert!(observed(2.0).sample(bad, None).is_err(), "{bad:?}");
+            assert!(observed(2.0).sample(bad, true, None).is_err(), "{bad:?}");
         }
         for good in [done(1.75, Some(1.75), None), done(0.4, None, Some(1.5))] {
-            assert!(observed(2.0).sample(good, None).is_ok(), "{good:?}");
+            assert!(observed(2.0).sample(good, true, None).is_ok(), "{good:?}");
         }
     }
 

@@ -19,13 +19,18 @@ use super::{regime, space};
 use crate::error::{Error, Result};
 use crate::record::{Environment, Limits};
 use crate::store::Context;
-use crate::sys::{Advice, DiskMedium, Existing, LockPolicy, Medium, Mode, Pages, ProcessCounters};
+use crate::sys::{
+    self, Advice, DiskMedium, Existing, LockPolicy, Medium, Mode, Pages, ProcessCounters,
+};
 
 /// The file that is written and read: beyond what caches in devices hold back, within what a second moves.
 const FILE_BYTES: u64 = 256 << 20;
 
-/// Bytes copied in memory, beyond the last cache; the file is made of them again and again.
-const MEMORY_BYTES: usize = 64 << 20;
+/// Bytes read and copied in memory: twice the last cache, so that memory is what is measured, within these bounds and an eighth of
+/// what is free.
+const LEAST_MEMORY_BYTES: usize = 64 << 20;
+const MOST_MEMORY_BYTES: usize = 1 << 30;
+const SHARE_OF_FREE: u64 = 8;
 
 /// Bytes read or written in one call.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -54,8 +59,8 @@ pub struct Probed {
     pub limits: Limits,
 }
 
-/// Measures the limits of the file system of `folder`, in which a file of 256 MiB lies meanwhile. Takes 128 MiB of
-/// memory and a few seconds. What cannot be measured there (a file in memory cannot be evicted) is left out.
+/// Measures the limits of the file system of `folder`, in which a file of 256 MiB lies meanwhile. Takes four times
+/// the memory of the last cache, 2 GiB at most, and a few seconds. What cannot be measured there (a file in memory cannot be evicted) is left out.
 ///
 /// # Errors
 /// Where the file cannot be written or read, or `context` is cancelled.
@@ -89,9 +94,13 @@ struct Memory {
 
 impl Memory {
     fn new() -> Result<Self> {
-        let mut from = Pages::new(MEMORY_BYTES)?;
+        let wanted = sys::last_cache_bytes().map_or(0, |bytes| 2 * bytes);
+        let free = sys::free_memory_bytes().map_or(u64::MAX, |free| free / SHARE_OF_FREE);
+        let most = usize::try_from(free).unwrap_or(usize::MAX).min(MOST_MEMORY_BYTES);
+        let bytes = wanted.min(most).max(LEAST_MEMORY_BYTES);
+        let mut from = Pages::new(bytes)?;
         SmallRng::seed_from_u64(0).fill_bytes(&mut from);
-        Ok(Self { from, to: Pages::new(MEMORY_BYTES)? })
+        Ok(Self { from, to: Pages::new(bytes)? })
     }
 
     fn copy(&mut self, context: &Context) -> Result<f64> {
@@ -102,11 +111,11 @@ impl Memory {
             black_box(&mut self.to);
             Ok(begun.elapsed())
         })
-        .map(|time| MEMORY_BYTES as f64 / time)
+        .map(|time| self.from.len() as f64 / time)
     }
 
     fn read(&self, context: &Context) -> Result<f64> {
-        let part = MEMORY_BYTES.div_ceil(context.threads());
+        let part = self.from.len().div_ceil(context.threads());
         best(COPIES, context, || {
             let parts = self.from.chunks(part).collect();
             let begun = Instant::now();
@@ -115,7 +124,7 @@ impl Memory {
             });
             Ok(begun.elapsed())
         })
-        .map(|time| MEMORY_BYTES as f64 / time)
+        .map(|time| self.from.len() as f64 / time)
     }
 }
 

@@ -137,7 +137,16 @@ impl TrialProcess {
 
     /// Whether its group, where it is to be in one, still bounds it.
     pub(super) fn is_bounded(&self) -> bool {
-        self.group.as_ref().is_none_or(|group| group.bounds(self.id()))
+        let mut all = family::descendants(self.id());
+        all.push(self.id());
+        self.group.as_ref().is_none_or(|group| all.iter().all(|&pid| group.bounds(pid)))
+    }
+
+    /// Whether it, or what it started, has the file at `path`, or one in the folder there, open or mapped.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        let mut all = family::descendants(self.id());
+        all.push(self.id());
+        all.into_iter().any(|pid| family::holds(pid, path))
     }
 
     /// The process's id.

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Limits, Line};
+use crate::record::{self, Limits, Line};
 use crate::sys::{Existing, NewFile};
 
 /// The file's name in the output folder.
@@ -81,6 +81,14 @@ impl Results {
         self.is_changed = true;
     }
 
+    /// Changes the trial at a place; the file has it once it is [`Results::settle`]d.
+    pub(super) fn change(&mut self, place: usize, change: impl FnOnce(&mut record::Trial)) {
+        if let Some(Line::Trial(trial)) = self.lines.get_mut(place) {
+            change(trial);
+            self.is_changed = true;
+        }
+    }
+
     /// Has the file hold the lines as they are now.
     ///
     /// # Errors
@@ -150,7 +158,6 @@ fn text(line: &Line) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::super::testing::{run, trial};
     use super::*;
-    use crate::record;
 
     fn line() -> Line {
         Line::Trial(Box::new(trial()))

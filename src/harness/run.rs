@@ -6,10 +6,11 @@ use std::time::SystemTime;
 use super::claim::claim;
 use super::config::{Config, Data};
 use super::environment::environment;
+use super::floor::{Task, best_of};
 use super::folder::DataFolder;
-use super::group::{Afterwards, Runner, Trials};
+use super::group::{Afterwards, Runner, Trials, bound};
 use super::matrix::{DataFiles, Matrix};
-use super::plan::{Part, Plan};
+use super::plan::{Group, Part, Plan};
 use super::results::{self, Results};
 use super::scope::Scope;
 use super::space;
@@ -73,6 +74,7 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     let limits = limits_now(observer)?;
     let mut results = Results::create(&config.out, config.existing)?;
     results.append(Line::Run(Box::new(header(config, limits, &folder))))?;
+    let mut tasks = Vec::new();
     let mut parts = Parts {
         peers: &peers,
         limits: limits.as_ref(),
@@ -80,6 +82,7 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
         context: &context,
         cancel,
         results: &mut results,
+        tasks: &mut tasks,
         observer,
     };
     let ended = plan.parts.iter().zip(&scopes).try_for_each(|(part, scope)| parts.run(part, scope));
@@ -87,6 +90,12 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
         Ok(()) => {
             // Every trial is done: without these limits, or where nobody waits for them, the run is whole all the same.
             let after = limits_now(observer).unwrap_or_default();
+            if let Some((before, after)) = limits.as_ref().zip(after.as_ref()) {
+                let best = best_of(before, after);
+                for (place, task) in tasks {
+                    results.change(place, |trial| bound(trial, task.floor(&best)));
+                }
+            }
             Ok(Outcome { lines: results.finish(after)?, ending: Ending::Complete })
         }
         Err(error) if error.kind() == ErrorKind::Cancelled => {
@@ -122,6 +131,7 @@ struct Parts<'a> {
     context: &'a Context,
     cancel: &'a Cancel,
     results: &'a mut Results,
+    tasks: &'a mut Vec<(usize, Task)>,
     observer: &'a mut dyn Observer,
 }
 
@@ -140,17 +150,21 @@ impl Parts<'_> {
             context: self.context,
             cancel: self.cancel,
             results: self.results,
+            tasks: self.tasks,
             observer: self.observer,
         };
         let is_fill = |workload: Workload| workload.answer() == AnswerKind::File;
-        let fills = part.groups.iter().filter(|group| is_fill(group.workload)).count();
+        let fills = part.groups.iter().take_while(|group| is_fill(group.workload)).count();
         let reads = part.groups.len() > fills;
+        // What a peer fills within a limit it may lay out for that: others are read where there are some.
+        let is_free = |group: &Group| group.regime.limit_bytes().is_none();
+        let kept = part.groups[..fills].iter().rposition(is_free).or(fills.checked_sub(1));
         let mut trials: Vec<_> = part.groups.iter().map(Trials::of).collect();
         for pass in 0..scope.config.samples.passes() {
             for (index, (group, trials)) in part.groups.iter().zip(&mut trials).enumerate() {
                 self.context.advance(0)?;
-                // The last group of fills leaves the files that extracts read; later ones put others in their place.
-                let keep = reads && index < fills && (pass > 0 || index + 1 == fills);
+                // One group of fills leaves the files that extracts read; later passes put others in their place.
+                let keep = reads && kept == Some(index);
                 let afterwards = if keep { Afterwards::Keep } else { Afterwards::Remove };
                 runner.run(group, trials, pass, afterwards)?;
             }

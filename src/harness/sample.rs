@@ -4,8 +4,9 @@
 //! Owns what a sample needs of a [`Runner`], and why a trial may go no further. Knows neither who comes next nor
 //! how records are kept.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::config::{Contender, Regime};
 use super::group::{Afterwards, Runner};
@@ -110,6 +111,7 @@ impl Runner<'_> {
         let values = self.scope.values(entry.form, entry.leaves_sparse).filter(|_| asks_values);
         entry.asked += 1;
         let (go, silence) = (entry.asked, self.silence(group.workload, entry.form, values));
+        let before = (!is_fill(group.workload)).then(|| Written::of(&entry.path)).flatten();
         let observation = Observation::begin(&entry.process, self.folder.path());
         let reply = entry.process.ask(&Request::Go { go }, silence);
         let observed = observation.end(&entry.process);
@@ -117,8 +119,9 @@ impl Runner<'_> {
             Reply::Done(done) => done,
             other => return Err(unexpected(&other)),
         };
-        let kept = keeps_word(group, entry);
-        let mut sample = observed.sample(done, entry.baseline).map_err(Stop::failed)?;
+        let kept = keeps_word(group, entry, before.as_ref());
+        let is_filled = is_fill(group.workload);
+        let mut sample = observed.sample(done, is_filled, entry.baseline).map_err(Stop::failed)?;
         sample.pass = (self.scope.config.samples.passes() > 1).then_some(entry.pass + 1);
         sample.resident_before = resident_before;
         sample.cached_bytes = tree::residency(&entry.path).ok().map(Residency::resident_bytes);
@@ -231,14 +234,36 @@ impl Runner<'_> {
     }
 }
 
-/// Whether what a trial promised holds at the moment in which it says that it is done: that its file is durable, and that
-/// it is within its memory limit.
+/// By what a file shows that it was written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Written {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Written {
+    /// That of the file at `path`; none of a folder.
+    fn of(path: &Path) -> Option<Self> {
+        let found = path.metadata().ok().filter(Metadata::is_file)?;
+        Some(Self { bytes: found.len(), modified: found.modified().ok() })
+    }
+}
+
+/// Whether what a trial promised holds at the moment in which it says that it is done: that its file is durable, that
+/// it is within its memory limit, that it has closed what it read, which others read next, and left it as it was.
 ///
 /// # Errors
 /// What does not hold.
-fn keeps_word(group: &Group, entry: &Entry) -> Result<(), String> {
+fn keeps_word(group: &Group, entry: &Entry, before: Option<&Written>) -> Result<(), String> {
     if !entry.process.is_bounded() {
         return Err("left the control group that bounds its memory".to_owned());
+    }
+    if before.is_some_and(|before| Written::of(&entry.path) != Some(*before)) {
+        return Err("wrote to the file that it was to read, which is others' too".to_owned());
+    }
+    if entry.process.holds(&entry.path) {
+        let reason = "keeps its file open or mapped after it said that it is done: its answer may be read later";
+        return Err(reason.to_owned());
     }
     let unwritten = is_fill(group.workload).then(|| tree::unwritten_pages(&entry.path));
     match unwritten {

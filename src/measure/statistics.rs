@@ -3,8 +3,9 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-/// Below this many samples a bootstrap says nothing that the smallest and largest sample do not.
-const BOOTSTRAP_SAMPLES: usize = 6;
+/// Student's t of two to five samples, of which 95 % lie between minus and plus it. With more the bootstrap is used, which of so
+/// few says nothing that the smallest and largest do not.
+const STUDENT: [f64; 4] = [12.706, 4.303, 3.182, 2.776];
 
 /// How often samples are drawn anew.
 const RESAMPLES: usize = 2000;
@@ -43,14 +44,27 @@ fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
 /// drawn with replacement, then samples from each of them (percentile bootstrap: Efron, Tibshirani, An Introduction to
 /// the Bootstrap, 1993, chapter 13; of data in groups: Davison, Hinkley, Bootstrap Methods and their Application, 1997,
 /// section 3.8). Samples of one pass are alike in what the machine was like then, so that they say less of the
-/// next hour than as many would that are apart. With fewer, the smallest and the largest sample: between them the
-/// population's median lies with probability 1 − 2^(1−n), which is 75 % for three.
+/// next hour than as many would that are apart. With two to five, Student's interval around the median, as if noise were
+/// normal, and no narrower than from the smallest to the largest: of three samples, that alone would tell two of the
+/// same population apart in one case of ten. Of one sample nothing is known: the interval is that sample, and nothing is to
+/// be concluded from it.
 pub fn median_interval(passes: &[Vec<f64>], seed: u64) -> Option<Interval> {
     let passes: Vec<_> = passes.iter().filter(|samples| !samples.is_empty()).collect();
     let samples = || passes.iter().flat_map(|samples| samples.iter().copied());
     let (low, high) = (samples().min_by(f64::total_cmp)?, samples().max_by(f64::total_cmp)?);
-    if samples().count() < BOOTSTRAP_SAMPLES {
-        return Some(Interval { low, high });
+    let all: Vec<f64> = samples().collect();
+    match all.len() {
+        1 => return Some(Interval { low, high }),
+        count => {
+            if let Some(t) = STUDENT.get(count - 2) {
+                let middle = median(&all)?;
+                let reach = t * deviation(&all) / (count as f64).sqrt();
+                return Some(Interval {
+                    low: low.min(middle - reach).max(0.0),
+                    high: high.max(middle + reach),
+                });
+            }
+        }
     }
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut drawn = Vec::new();
@@ -68,6 +82,14 @@ pub fn median_interval(passes: &[Vec<f64>], seed: u64) -> Option<Interval> {
     medians.sort_unstable_by(f64::total_cmp);
     let tail = (RESAMPLES as f64 * TAIL) as usize;
     Some(Interval { low: medians[tail], high: medians[medians.len() - 1 - tail] })
+}
+
+/// The standard deviation of the population that samples, at least two, come from.
+fn deviation(samples: &[f64]) -> f64 {
+    let count = samples.len() as f64;
+    let mean = samples.iter().sum::<f64>() / count;
+    let squares: f64 = samples.iter().map(|sample| (sample - mean).powi(2)).sum();
+    (squares / (count - 1.0)).sqrt()
 }
 
 /// Which samples lie far from the others: further from the median than three and a half times the median distance from it, which
@@ -95,9 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn few_samples_give_their_range() {
-        let interval = median_interval(&[vec![0.3, 0.1], vec![0.9]], 1).unwrap();
-        assert_eq!((interval.low, interval.high), (0.1, 0.9));
+    fn few_samples_give_students_interval() {
+        let interval = median_interval(&[vec![3.0, 1.0], vec![2.0]], 1).unwrap();
+        // 4.303 · 1 / √3
+        let reach = 2.4843;
+        assert!((interval.high - 2.0 - reach).abs() < 1e-3 && interval.low == 0.0, "{interval:?}");
+        let interval = median_interval(&[vec![10.0, 10.2, 10.1]], 1).unwrap();
+        assert!((interval.low - 9.8516).abs() < 1e-3, "{interval:?}");
+        // No narrower than what was seen.
+        let interval = median_interval(&[vec![1.0, 1.0, 1.0, 1.0, 9.0]], 1).unwrap();
+        assert!(interval.low == 0.0 && interval.high >= 9.0, "{interval:?}");
+        let one = median_interval(&[vec![0.3]], 1).unwrap();
+        assert_eq!((one.low, one.high), (0.3, 0.3));
         assert_eq!((median_interval(&[], 1), median_interval(&[vec![]], 1)), (None, None));
     }
 

@@ -50,6 +50,8 @@ pub(super) struct DataSet<'a> {
     pub columns_read: usize,
     /// The threads, where they were swept.
     pub threads: Option<usize>,
+    /// The version of control groups, where limits of several are told of.
+    pub groups: Option<&'a str>,
     pub columns: Vec<Column>,
     /// Sorted by regime, then workload.
     pub rows: Vec<Row<'a>>,
@@ -105,8 +107,15 @@ pub(super) enum Standing {
     Slower,
 }
 
-/// Which data set, as a sort key: input or generated, shape, dtype, density from high to low, columns read, threads where swept.
-type SetKey<'a> = (&'a str, [usize; 2], &'a str, Reverse<u64>, usize, Option<usize>);
+/// Which data set, as a sort key: input or generated, shape, dtype, density from high to low, columns read, threads where swept,
+/// the version of control groups where runs differ in that.
+type SetKey<'a> =
+    (&'a str, [usize; 2], &'a str, Reverse<u64>, usize, Option<usize>, Option<&'a str>);
+
+/// The version of control groups that a trial's limit is one of: others count other memory, and are not set against each other.
+fn group_version<'a>(trial: &Trial, run: Option<&'a Run>) -> Option<&'a str> {
+    memory_limit(&trial.regime).and(run?.environment.cgroup.as_deref())
+}
 
 /// Which column, as a sort key: run, backend, order.
 pub(super) type ColumnKey<'a> = (usize, Rank<'a>, Option<&'a str>);
@@ -145,13 +154,15 @@ pub(super) fn row_key(trial: &Trial) -> RowKey<'_> {
     (regime_rank(&trial.regime), rank(&trial.workload, &WORKLOADS))
 }
 
-fn set_key<'a>(trial: &'a Trial, run: Option<&Run>) -> SetKey<'a> {
+fn set_key<'a>(trial: &'a Trial, run: Option<&'a Run>, groups_differ: bool) -> SetKey<'a> {
     let data = &trial.data;
     // Densities are at least 0, where the order of bits is that of values.
     let density = Reverse(data.density.max(0.0).to_bits());
     let source = data.source.as_deref().unwrap_or("generated");
     let columns_read = trial.columns_read.unwrap_or(1);
-    (source, data.shape, &data.dtype, density, columns_read, swept_threads(trial, run))
+    let version = group_version(trial, run).filter(|_| groups_differ);
+    let threads = swept_threads(trial, run);
+    (source, data.shape, &data.dtype, density, columns_read, threads, version)
 }
 
 /// The threads of a trial, where the run's are not those of all.
@@ -164,15 +175,21 @@ impl<'a> Model<'a> {
     pub fn of(runs: &[NamedRun<'a>]) -> Self {
         let runs: Vec<_> = runs.iter().map(RunOf::new).collect();
         let mut sets: BTreeMap<SetKey<'a>, Vec<(usize, &'a Trial)>> = BTreeMap::new();
+        let versions: BTreeSet<_> = runs
+            .iter()
+            .flat_map(|run| run.trials.iter().filter_map(|trial| group_version(trial, run.run)))
+            .collect();
         for (index, run) in runs.iter().enumerate() {
             for trial in &run.trials {
-                sets.entry(set_key(trial, run.run)).or_default().push((index, trial));
+                let key = set_key(trial, run.run, versions.len() > 1);
+                sets.entry(key).or_default().push((index, trial));
             }
         }
         let names: Vec<_> = runs.iter().map(|run| run.name).collect();
         let set = |(key, trials): (SetKey<'a>, Vec<_>)| DataSet {
             columns_read: key.4,
             threads: key.5,
+            groups: key.6,
             ..DataSet::new(&trials, &names)
         };
         let sets = sets.into_iter().map(set).collect();
@@ -229,7 +246,7 @@ impl<'a> DataSet<'a> {
         let order = orders.first().copied().filter(|_| orders.len() == 1);
         let data = &trials[0].1.data;
         let columns = columns.into_values().collect();
-        Self { data, order, columns_read: 1, threads: None, columns, rows }
+        Self { data, order, columns_read: 1, threads: None, groups: None, columns, rows }
     }
 
     /// The data set in full: `1000000×100 f32, density 0.01, order c, generated`.
@@ -247,7 +264,8 @@ impl<'a> DataSet<'a> {
         let columns = columns.map(|columns| format!(", {columns} columns read"));
         let threads =
             self.threads.map(|threads| format!(", {}", number::plural(threads, "thread")));
-        columns.unwrap_or_default() + &threads.unwrap_or_default()
+        let groups = self.groups.map(|version| format!(", control groups {version}"));
+        [columns, threads, groups].into_iter().flatten().collect()
     }
 
     /// Shape and dtype.
@@ -302,6 +320,13 @@ pub(super) fn cells<'a>(trials: Vec<Option<&'a Trial>>) -> Vec<Cell<'a>> {
     let all: Vec<_> = trials.iter().filter_map(counted).collect();
     let best =
         all.iter().copied().min_by(|a, b| f64::total_cmp(&a.median_seconds, &b.median_seconds));
+    // Of one sample it is not known how others would differ from it.
+    let is_single = |trial: &Trial| trial.samples.len() < 2;
+    let is_best_single = trials
+        .iter()
+        .copied()
+        .flatten()
+        .any(|trial| summary(trial).is_some_and(|own| Some(own) == best) && is_single(trial));
     let mut best_is_taken = false;
     let cell = |trial: Option<&'a Trial>| -> Cell<'a> {
         let Some(trial) = trial else { return Cell::Absent };
@@ -312,6 +337,7 @@ pub(super) fn cells<'a>(trials: Vec<Option<&'a Trial>>) -> Vec<Cell<'a>> {
         let standing = match is_best {
             _ if all.len() == 1 => Standing::Alone,
             true => Standing::Best,
+            false if is_best_single || is_single(trial) => Standing::Level,
             false if summary.low_seconds <= best.high_seconds => Standing::Level,
             false => Standing::Slower,
         };
@@ -354,6 +380,13 @@ impl<'a> Row<'a> {
     pub fn slowest_seconds(&self) -> f64 {
         self.timed().map(|(_, timed)| timed.summary.median_seconds).fold(0.0, f64::max)
     }
+}
+
+/// Whether a trial within a memory limit never had as much as that, in any sample.
+pub(super) fn never_met_its_limit(trial: &Trial) -> bool {
+    memory_limit(&trial.regime).is_some()
+        && !trial.samples.is_empty()
+        && trial.samples.iter().all(|sample| sample.limit_hits == Some(0))
 }
 
 /// What a trial that does not count came to, in a word or two, and why.

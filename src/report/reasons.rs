@@ -168,7 +168,7 @@ mod tests {
             columns_read: None,
             limit_seconds: None,
             limit_formula: None,
-            samples: vec![Sample { seconds, verified: true, ..sample }],
+            samples: vec![Sample { seconds, verified: true, ..sample }; 3],
             summary: Some(Summary {
                 median_seconds: seconds,
                 low_seconds: seconds * 0.99,

@@ -349,6 +349,19 @@ fn one_sample_each_is_called_a_first_look() {
     }
     let verdict = Report::of(&lines).verdict().join("\n");
     assert!(verdict.contains("one sample"), "{verdict}");
+    assert!(!verdict.contains("wins 1") && !verdict.contains("wins 2"), "{verdict}");
+}
+
+#[test]
+fn of_one_sample_among_others_nothing_is_concluded() {
+    let mut lines = lines();
+    let trial = lines.iter_mut().find_map(|line| match line {
+        Line::Trial(trial) if trial.samples.len() > 1 => Some(trial),
+        _ => None,
+    });
+    trial.unwrap().samples.truncate(1);
+    let verdict = Report::of(&lines).verdict().join("\n");
+    assert!(verdict.contains("1 trial has one sample"), "{verdict}");
 }
 
 /// Records are read from files: numbers that no honest run has must not break a renderer.

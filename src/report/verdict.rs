@@ -224,11 +224,19 @@ fn means(set: &DataSet<'_>) -> Option<String> {
 }
 
 fn single_samples(model: &Model<'_>) -> Option<String> {
-    let single = model.trials().any(|trial| trial.samples.len() == 1);
-    let single = single && model.trials().all(|trial| trial.samples.len() < 2);
-    let text =
-        "Each trial has one sample, so that noise cannot be told: differences are a first look.";
-    single.then(|| text.to_owned())
+    let sampled = model.trials().filter(|trial| !trial.samples.is_empty());
+    let (single, several): (Vec<_>, Vec<_>) = sampled.partition(|trial| trial.samples.len() == 1);
+    match (single.len(), several.len()) {
+        (0, _) => None,
+        (_, 0) => Some(
+            "Each trial has one sample, so that noise cannot be told: differences are a first look."
+                .to_owned(),
+        ),
+        (count, _) => {
+            let verb = if count == 1 { "has" } else { "have" };
+            Some(format!("{} {verb} one sample, of which nothing is concluded.", plural(count, "trial")))
+        }
+    }
 }
 
 /// What of all this was checked.

@@ -84,6 +84,17 @@ pub struct ProcessMemory {
     pub mapped_bytes: u64,
 }
 
+impl ProcessMemory {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            anonymous_bytes: self.anonymous_bytes + other.anonymous_bytes,
+            mapped_bytes: self.mapped_bytes + other.mapped_bytes,
+        }
+    }
+}
+
 /// The memory of process `pid` that is resident.
 ///
 /// # Errors

@@ -3,7 +3,11 @@
 //! A group's number is its leader's, which nobody else gets before the leader has been waited for. So the group is ended
 //! before that, and never afterwards. A process that leaves the group is not found by it; a control group finds that too.
 
+use std::path::Path;
 use std::process::{Child, ExitStatus};
+
+#[cfg(target_os = "linux")]
+use procfs::process::Process;
 
 /// How `leader` ended, if it has; what it left behind is ended too. It is to be waited for in no other way.
 #[cfg(unix)]
@@ -27,6 +31,53 @@ pub fn end(leader: &mut Child) -> Option<ExitStatus> {
 #[cfg(unix)]
 fn group(leader: &Child) -> Option<rustix::process::Pid> {
     rustix::process::Pid::from_raw(i32::try_from(leader.id()).ok()?)
+}
+
+/// The processes that process `pid` started, with those that they started, as far as they live; none where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut asked = vec![pid];
+    while let Some(pid) = asked.pop() {
+        let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+        let tasks = process.and_then(|process| process.tasks().ok()).into_iter().flatten();
+        for children in tasks.filter_map(|task| task.ok()?.children().ok()) {
+            asked.extend(&children);
+            found.extend(children);
+        }
+    }
+    found
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn descendants(_pid: u32) -> Vec<u32> {
+    Vec::new()
+}
+
+/// Whether process `pid` has the file at `path`, or one in the folder there, open or mapped.
+#[cfg(target_os = "linux")]
+pub fn holds(pid: u32, path: &Path) -> bool {
+    use procfs::process::{FDTarget, MMapPath};
+    let Some(process) = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()) else {
+        return false;
+    };
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let is_mapped = |map: &procfs::process::MemoryMap| match &map.pathname {
+        MMapPath::Path(mapped) => mapped.starts_with(&path),
+        _ => false,
+    };
+    let opened = process.fd().into_iter().flatten().filter_map(|open| open.ok());
+    let is_open = |target: FDTarget| match target {
+        FDTarget::Path(open) => open.starts_with(&path),
+        _ => false,
+    };
+    opened.map(|open| open.target).any(is_open)
+        || process.maps().is_ok_and(|maps| maps.iter().any(is_mapped))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn holds(_pid: u32, _path: &Path) -> bool {
+    false
 }
 
 /// Ends process `pid` alone, where it is there and may be ended.

@@ -51,4 +51,4 @@ pub use memory::MemoryMedium;
 pub use pages::{Pages, prefer_huge_pages};
 pub use recording::{Operation, Recorded, RecordingMedium};
 pub use space::available_space;
-pub use vectors::{Kernel, bring_near, in_widest_vectors, middle_cache_bytes};
+pub use vectors::{Kernel, bring_near, in_widest_vectors, last_cache_bytes, middle_cache_bytes};

@@ -66,13 +66,22 @@ pub fn middle_cache_bytes() -> usize {
     const COMMON_BYTES: usize = 1 << 20;
     static BYTES: OnceLock<usize> = OnceLock::new();
     *BYTES.get_or_init(|| {
-        let stated = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index2/size").ok();
-        let kibibytes =
-            stated.and_then(|text| text.trim().strip_suffix('K')?.parse::<usize>().ok());
-        kibibytes
-            .filter(|size| (64..=1 << 16).contains(size))
-            .map_or(COMMON_BYTES, |size| size << 10)
+        stated_cache_bytes(2)
+            .filter(|bytes| (64 << 10..=64 << 20).contains(bytes))
+            .unwrap_or(COMMON_BYTES)
     })
+}
+
+/// Bytes of the last cache before memory; none where the system does not say.
+pub fn last_cache_bytes() -> Option<usize> {
+    (2..=4).rev().find_map(stated_cache_bytes)
+}
+
+fn stated_cache_bytes(index: u32) -> Option<usize> {
+    let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
+    let kibibytes =
+        std::fs::read_to_string(path).ok()?.trim().strip_suffix('K')?.parse::<usize>().ok()?;
+    Some(kibibytes << 10)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 const REWRITTEN_BYTES: u64 = 64 << 10;
 
 /// By how much a clock begins late.
-pub(super) const LATE: Duration = Duration::from_secs(1);
+pub(super) const LATE: Duration = Duration::from_millis(300);
 
 /// What a trial does that it should not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,11 +31,15 @@ pub enum Lie {
     Early,
     /// The clock begins late.
     LateClock,
+    /// The clock stands while the work is done.
+    StandingClock,
+    /// The file is still open when the work is said to be done, to be read for the answer.
+    KeptFile,
 }
 
 impl Lie {
     /// Every lie.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::WrongBit,
         Self::Unsynced,
         Self::ReadingMap,
@@ -43,6 +47,8 @@ impl Lie {
         Self::Unbound,
         Self::Early,
         Self::LateClock,
+        Self::StandingClock,
+        Self::KeptFile,
     ];
 
     /// The name on the command line.
@@ -55,6 +61,8 @@ impl Lie {
             Self::Unbound => "unbound",
             Self::Early => "early",
             Self::LateClock => "late-clock",
+            Self::StandingClock => "standing-clock",
+            Self::KeptFile => "kept-file",
         }
     }
 }

@@ -57,7 +57,7 @@ fn take_samples<T: Value>(
     if job.lie == Some(Lie::Early) {
         say(output, &Reply::Done(Done { seconds: 1e-6, ..Done::default() }))?;
     }
-    let mut kept = None;
+    let (mut kept, mut _file) = (None, None);
     loop {
         let reply = match hear(input)? {
             Some(Request::Go { .. }) => {
@@ -65,6 +65,7 @@ fn take_samples<T: Value>(
                 drop(kept.take());
                 let (done, answer) = job.work::<T>()?;
                 kept = Some(answer);
+                _file = job.keep()?;
                 Reply::Done(done)
             }
             Some(Request::Answer { answer: path, values, sparse_values }) => {

@@ -8,7 +8,9 @@ use std::fmt::Write;
 
 use self::table::{Align, MarkdownTable, escaped};
 use super::growth::{self, Curve};
-use super::model::{Cell, Column, DataSet, Model, Row, Standing, Timed, undone};
+use super::model::{
+    Cell, Column, DataSet, Model, Row, Standing, Timed, never_met_its_limit, undone,
+};
 use super::number::{self, UNKNOWN};
 use super::reasons;
 use super::verdict::{self, capitalised};
@@ -75,7 +77,13 @@ fn times(set: &DataSet<'_>, out: &mut String) {
         }
         let sizes = set.columns.iter().map(|column| size(column, set));
         table.row(std::iter::once("*bytes on disk*".to_owned()).chain(sizes));
-        let _ = write!(out, "\n**{}**\n\n{table}", escaped(regime));
+        let unmet = set.rows_of(regime).flat_map(|row| row.cells.iter());
+        let mut unmet = unmet.filter_map(Cell::timed).filter(|it| never_met_its_limit(it.trial));
+        let note = match unmet.next() {
+            Some(_) => "○: the limit was never reached, so that it made no difference.\n\n",
+            None => "",
+        };
+        let _ = write!(out, "\n**{}**\n\n{note}{table}", escaped(regime));
     }
 }
 
@@ -90,7 +98,10 @@ fn time(cell: &Cell<'_>) -> String {
         Standing::Best => format!("**{median}**"),
         _ => median,
     };
-    let interval = interval(timed);
+    let mut interval = interval(timed);
+    if never_met_its_limit(timed.trial) {
+        interval += " ○";
+    }
     match (timed.standing, timed.ratio) {
         (Standing::Best, _) => format!("{median} {interval} **best**"),
         (Standing::Level, Some(ratio)) => {
