@@ -138,6 +138,7 @@ impl FromStr for DType {
 /// Runs an expression with `$T` bound to the Rust type of a [`DType`] known at run time.
 ///
 /// `dispatch!(dtype, T => read::<T>(path))`
+#[macro_export]
 macro_rules! dispatch {
     ($dtype:expr, $T:ident => $body:expr) => {{
         use $crate::array as a;
@@ -201,7 +202,6 @@ macro_rules! dispatch {
         }
     }};
 }
-pub(crate) use dispatch;
 
 #[cfg(test)]
 mod tests {

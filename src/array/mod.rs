@@ -21,7 +21,7 @@ pub use select::{Axis, AxisExpr, Picks, Selection};
 pub use shape::{Order, Shape};
 pub use wide::{Arithmetic, Wide};
 
-pub(crate) use dtype::dispatch;
+pub use crate::dispatch;
 
 pub use half::f16;
 pub use num_complex::{Complex32, Complex64};

@@ -1,6 +1,5 @@
 //! `compare`: the same workloads over all backends, verified; records, a table and a verdict.
 
-use std::env;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{MAIN_SEPARATOR, Path};
@@ -13,7 +12,7 @@ use serde_json::json;
 
 use super::args::{Common, CompareArgs};
 use super::output::{refuse_existing, write_file};
-use super::{Outcome, interrupt, peers, progress, report, usage};
+use super::{Invocation, Outcome, interrupt, peers, progress, report, usage};
 use crate::array::{DType, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::raw::RawLayout;
@@ -35,8 +34,12 @@ const RECIPE_DENSITIES: [f64; 2] = [1.0, 0.01];
 const QUICK: Shape = Shape::new(20_000, 50);
 const QUICK_DENSITIES: [f64; 2] = [1.0, 0.05];
 
-pub(super) fn run(args: &CompareArgs, common: &Common) -> anyhow::Result<Outcome> {
-    let config = config(args, common)?;
+pub(super) fn run(
+    args: &CompareArgs,
+    common: &Common,
+    invocation: &Invocation,
+) -> anyhow::Result<Outcome> {
+    let config = config(args, common, invocation)?;
     if args.self_test {
         // Nothing is kept, so nothing is put where results go.
         let data_dir = args.data_dir.clone().unwrap_or_else(|| ".".into());
@@ -143,9 +146,10 @@ fn self_test(config: &Config, is_json: bool, common: &Common) -> anyhow::Result<
 }
 
 /// What the arguments ask for.
-fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
+fn config(args: &CompareArgs, common: &Common, invocation: &Invocation) -> Result<Config> {
     let context = common.context();
-    let program = env::current_exe().map_err(|error| Error::io("find this program", error))?;
+    let mut trial_command = invocation.program.clone();
+    trial_command.push("trial".into());
     let peers = peers::read(&args.peers, common)?;
     let data = data(args, common)?;
     let swept = args.sweep.as_ref().map(Sweep::swept);
@@ -180,11 +184,11 @@ fn config(args: &CompareArgs, common: &Common) -> Result<Config> {
         threads: context.threads(),
         is_probed: !args.no_probe && !args.quick,
         silence: None,
-        trial_command: vec![program.into_os_string(), "trial".into()],
+        trial_command,
         out: args.out.clone(),
         data_dir: args.data_dir.clone().unwrap_or_else(|| args.out.clone()),
         existing: args.force.existing(),
-        arguments: env::args_os().skip(1).map(|argument| recorded(&argument)).collect(),
+        arguments: invocation.arguments.iter().map(|argument| recorded(argument)).collect(),
     })
 }
 

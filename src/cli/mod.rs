@@ -27,13 +27,19 @@ mod text;
 mod trial;
 mod verify;
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use clap::Parser;
 
 use self::args::{Cli, Command};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The exit codes.
+const DONE: u8 = 0;
+const SAID_NO: u8 = 1;
+const FAILED: u8 = 2;
 
 /// How a command that could be carried out ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,30 +50,54 @@ enum Outcome {
     No,
 }
 
+/// How this program was begun.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The command that begins it again: its file, or an interpreter's and what this is to that.
+    pub program: Vec<OsString>,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl Invocation {
+    /// That of this process, which is the program itself.
+    ///
+    /// # Errors
+    /// Where the system does not say which file this process runs.
+    pub fn of_process() -> Result<Self> {
+        let program = env::current_exe().map_err(|error| Error::io("find this program", error))?;
+        Ok(Self {
+            program: vec![program.into_os_string()],
+            arguments: env::args_os().skip(1).collect(),
+        })
+    }
+}
+
 /// Parses the arguments, carries out the command, and turns what happened into an exit code.
-pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+pub fn run(invocation: &Invocation) -> u8 {
+    let named = std::iter::once(OsString::from("arraystore"));
+    let cli = match Cli::try_parse_from(named.chain(invocation.arguments.iter().cloned())) {
         Ok(cli) => cli,
         Err(error) => return mistaken(&error),
     };
-    match carry_out(cli) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::No) => ExitCode::from(1),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+    match carry_out(cli, invocation) {
+        Ok(Outcome::Done) => DONE,
+        Ok(Outcome::No) => SAID_NO,
+        Err(error) if is_broken_pipe(&error) => DONE,
         Err(error) => {
             report_error(&error);
-            ExitCode::from(2)
+            FAILED
         }
     }
 }
 
 /// Answers arguments that are no command: help and version as asked for, mistakes in one line.
-fn mistaken(error: &clap::Error) -> ExitCode {
+fn mistaken(error: &clap::Error) -> u8 {
     use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as HelpInstead;
     if !error.use_stderr() {
         return match error.print() {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(2),
-            _ => ExitCode::SUCCESS,
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => FAILED,
+            _ => DONE,
         };
     }
     let mut stderr = io::stderr().lock();
@@ -76,7 +106,7 @@ fn mistaken(error: &clap::Error) -> ExitCode {
         HelpInstead => write!(stderr, "{}", error.render()),
         _ => write!(stderr, "{}", in_one_line(&error.render().to_string())),
     };
-    ExitCode::from(2)
+    FAILED
 }
 
 /// clap's words on a mistake, `error: …` and `hint: …` in a line each: its first paragraph, its tips, and
@@ -96,7 +126,7 @@ fn in_one_line(words: &str) -> String {
     lines
 }
 
-fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
+fn carry_out(cli: Cli, invocation: &Invocation) -> anyhow::Result<Outcome> {
     let common = cli.common;
     match cli.command {
         Command::Create(args) => create::run(&args, &common),
@@ -110,7 +140,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Digest(args) => digest::run(&args, &common),
         Command::Check(args) => check::run(&args, &common),
         Command::Probe(args) => probe::run(&args, &common),
-        Command::Compare(args) => compare::run(&args, &common),
+        Command::Compare(args) => compare::run(&args, &common, invocation),
         Command::Report(args) => report::run(&args, &common),
         Command::Completions(args) => completions::run(&args),
         Command::Trial(args) => trial::run(&args),

@@ -1,6 +1,6 @@
 //! Stores whose element type is known only at run time.
 
-use super::{Access, ArrayStore, ArrayStoreExt, Capabilities, Context, Plan, Spec, Stats};
+use super::{Access, ArrayStore, ArrayStoreExt, Capabilities, Context, Extents, Plan, Spec, Stats};
 use crate::array::{Bool, Complex32, Complex64, Digest, Element, f16};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -14,6 +14,9 @@ pub trait AnyElement: Element {
     /// # Errors
     /// [`ErrorKind::DtypeMismatch`] where it is another.
     fn from_any(store: AnyStore) -> Result<Box<dyn ArrayStore<Elem = Self>>>;
+
+    /// The typed store inside `store`, if its elements are of this type, for reading.
+    fn in_any(store: &AnyStore) -> Option<&dyn ArrayStore<Elem = Self>>;
 
     /// The typed store inside `store`, if its elements are of this type.
     fn of_any(store: &mut AnyStore) -> Option<&mut dyn ArrayStore<Elem = Self>>;
@@ -41,6 +44,13 @@ macro_rules! any_store {
                         "open",
                         format!("holds {}, not {}", other.spec().dtype, Self::DTYPE),
                     )),
+                }
+            }
+
+            fn in_any(store: &AnyStore) -> Option<&dyn ArrayStore<Elem = Self>> {
+                match store {
+                    AnyStore::$Variant(store) => Some(&**store),
+                    _ => None,
                 }
             }
 
@@ -97,6 +107,11 @@ impl AnyStore {
     /// What its file amounts to.
     pub fn stats(&self) -> Stats {
         with_store!(self, store => store.stats())
+    }
+
+    /// As [`ArrayStore::extents`].
+    pub fn extents(&self) -> Option<Extents> {
+        with_store!(self, store => store.extents())
     }
 
     /// As [`ArrayStore::sync`].

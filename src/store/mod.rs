@@ -43,8 +43,8 @@ pub use product::Along;
 pub(crate) use product::multiply_as_f64;
 pub use shuffle::BatchVisitor;
 pub use sparse::{SparseStore, SparseView};
-pub use spec::{Capabilities, GrowthAxis, Layout, Spec, Stats};
-pub use tile::{Compressed, Indices, Tile, Values};
+pub use spec::{Capabilities, Extents, GrowthAxis, Layout, Spec, Stats};
+pub use tile::{Compressed, Entries, Indices, OwnedIndices, Tile, Values};
 pub use traits::{ArrayStore, ArrayStoreExt, ColumnSource, ColumnWriter, TileWriter};
 pub use verify::{Difference, compare};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::array::{Compression, DType, Order, Shape};
+use crate::array::{Compression, DType, IndexWidth, Order, Shape};
 
 /// A store's shape, element type and layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,4 +84,30 @@ pub struct Stats {
     /// The format of a file that is no CSR, no CSC and not dense: all of it is read, into one of these, before the first
     /// value is.
     pub read_from: Option<&'static str>,
+}
+
+/// Where a file's arrays lie, in the machine's own byte order and one element behind the other: what a program needs that
+/// maps them itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extents {
+    /// A dense matrix's elements, in the order of its layout.
+    Dense {
+        /// The first one's byte.
+        offset: u64,
+    },
+    /// A compressed sparse matrix's three arrays.
+    Sparse {
+        /// Where each line's entries begin: the first one's byte. Lines + 1 of them.
+        indptr: u64,
+        /// How wide these are.
+        indptr_width: IndexWidth,
+        /// Positions in lines: the first one's byte.
+        indices: u64,
+        /// How wide these are.
+        indices_width: IndexWidth,
+        /// Values: the first one's byte.
+        data: u64,
+        /// How many entries there are.
+        entries: u64,
+    },
 }

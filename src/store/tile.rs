@@ -40,6 +40,30 @@ pub struct Compressed<'a, T> {
     pub data: &'a [T],
 }
 
+/// The entries of some rows × columns, in memory: [`Compressed`] that owns its parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entries<T> {
+    /// Whether lines are rows (CSR) or columns (CSC).
+    pub compression: Compression,
+    /// How many rows and columns.
+    pub shape: Shape,
+    /// As [`Compressed::offsets`].
+    pub offsets: Vec<usize>,
+    /// As [`Compressed::indices`]: of 32 bits where shape and number of entries let them be.
+    pub indices: OwnedIndices,
+    /// As [`Compressed::data`].
+    pub data: Vec<T>,
+}
+
+/// [`Indices`] that own themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnedIndices {
+    /// 32 bits.
+    I32(Vec<i32>),
+    /// 64 bits.
+    I64(Vec<i64>),
+}
+
 /// Positions in a line, in the file's own width.
 #[derive(Debug, Clone, Copy)]
 pub enum Indices<'a> {

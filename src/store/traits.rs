@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis as NdAxis};
 
 use super::{
-    Access, Along, BatchVisitor, Capabilities, Context, Plan, Spec, Stats, Tile, TileOrder,
-    product, shape_error,
+    Access, Along, BatchVisitor, Capabilities, Context, Entries, Extents, Plan, Spec, Stats, Tile,
+    TileOrder, product, shape_error,
 };
-use crate::array::{Arithmetic, Axis, Digest, Element, Selection};
+use crate::array::{Arithmetic, Axis, Digest, Element, Order, Selection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::prefer_huge_pages;
 
@@ -32,6 +32,12 @@ pub trait ArrayStore: Debug + Send + Sync {
     /// What its file amounts to.
     fn stats(&self) -> Stats;
 
+    /// Where the file's arrays lie, as of the last sync, for a program that maps them itself. None where they cannot be used
+    /// there: compressed, of the other byte order, unaligned, or in no file.
+    fn extents(&self) -> Option<Extents> {
+        None
+    }
+
     /// Copies the selected cells into `out`, whose shape must be the selection's.
     ///
     /// # Errors
@@ -48,6 +54,14 @@ pub trait ArrayStore: Debug + Send + Sync {
         out: ArrayViewMut2<'_, Self::Elem>,
     ) -> Result<()> {
         self.read(selection, out)
+    }
+
+    /// The selected cells of a sparse store as entries: nothing is made dense, and memory is taken for what is there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the store is dense; else as [`ArrayStore::read`].
+    fn select_entries(&self, _selection: &Selection) -> Result<Entries<Self::Elem>> {
+        Err(Error::new(ErrorKind::Unsupported, "read", "a dense matrix has no entries"))
     }
 
     /// The element in row `row` and column `col`. For many, read a selection: each read by itself is a call.
@@ -266,13 +280,24 @@ pub trait ArrayStoreExt: ArrayStore {
         self.select(&Selection::block(rows, cols))
     }
 
-    /// The selected cells, in memory.
+    /// The selected cells, in memory, in C order.
     ///
     /// # Errors
     /// As [`ArrayStore::read`].
     fn select(&self, selection: &Selection) -> Result<Array2<Self::Elem>> {
+        self.select_in(Order::C, selection)
+    }
+
+    /// The selected cells, in memory, in this order: the file's own costs least.
+    ///
+    /// # Errors
+    /// As [`ArrayStore::read`].
+    fn select_in(&self, order: Order, selection: &Selection) -> Result<Array2<Self::Elem>> {
         let shape = selection.shape(self.spec().shape)?;
-        let mut out = Array2::zeros_in((shape.rows, shape.cols))?;
+        let mut out = match order {
+            Order::C => Array2::zeros_in((shape.rows, shape.cols))?,
+            Order::Fortran => Array2::zeros_in((shape.cols, shape.rows))?.reversed_axes(),
+        };
         self.read_into_zeros(selection, out.view_mut())?;
         Ok(out)
     }

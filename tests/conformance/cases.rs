@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView2, ShapeBuilder, s};
 
 use crate::subject::{Subject, context, error, tight};
 
-const SHAPE: Shape = Shape::new(60, 37);
+pub const SHAPE: Shape = Shape::new(60, 37);
 
 /// Values of which about a third are zero, all others distinct.
 pub fn sample(shape: Shape, seed: usize) -> Array2<f32> {
@@ -22,7 +22,7 @@ pub fn sample(shape: Shape, seed: usize) -> Array2<f32> {
     })
 }
 
-fn filled(subject: &Subject) -> (Box<dyn ArrayStore<Elem = f32>>, MemoryStore<f32>) {
+pub fn filled(subject: &Subject) -> (Box<dyn ArrayStore<Elem = f32>>, MemoryStore<f32>) {
     let values = sample(SHAPE, 0);
     let mut store = subject.create::<f32>(SHAPE);
     store.write(&Selection::all(), values.view()).unwrap();
@@ -31,7 +31,7 @@ fn filled(subject: &Subject) -> (Box<dyn ArrayStore<Elem = f32>>, MemoryStore<f3
     (subject.open(SHAPE, Mode::ReadWrite), MemoryStore::new(values))
 }
 
-fn selections() -> Vec<Selection> {
+pub fn selections() -> Vec<Selection> {
     let axes = |len: usize| {
         [
             Axis::All,

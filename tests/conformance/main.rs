@@ -3,6 +3,7 @@
 
 mod cases;
 mod crash;
+mod entries;
 mod faults;
 mod growth;
 mod medium;
@@ -66,6 +67,10 @@ macro_rules! backends {
             copies_are_equal_both_ways
             plans_name_steps_for_every_access
             special_values_keep_their_bits;
+            entries:
+            entries_of_every_selection_are_the_oracles
+            a_selection_comes_in_either_order
+            extents_are_where_elements_lie;
             growth:
             appended_lines_are_there_at_once_and_in_the_file_after_sync
             what_was_appended_and_not_synced_goes_with_its_handle

@@ -14,7 +14,7 @@ use super::plan::{Means, ReadKind, ReadPlan, Window};
 use super::windows::{PAGE_BYTES, SHARED_WINDOW_BYTES, window_bytes};
 use crate::array::Picks;
 use crate::error::Result;
-use crate::store::{Context, StepKind};
+use crate::store::{Context, Extents, StepKind};
 use crate::sys::{Advice, Device, DeviceKind};
 
 /// Pieces in which long copies are made, so that progress shows and a wish to stop is heard.
@@ -48,6 +48,14 @@ impl Engine {
         let engine = Self { device, geometry, swap_unit, read_until: AtomicU64::new(u64::MAX) };
         engine.device.advise(engine.usual_advice());
         engine
+    }
+
+    /// Where the elements lie, if a program that maps the file could use them there.
+    pub(super) fn extents(&self) -> Option<Extents> {
+        let Geometry { item_bytes, data_offset: offset, .. } = self.geometry;
+        let is_aligned = offset.is_multiple_of(item_bytes.min(8) as u64);
+        (self.swap_unit == 1 && is_aligned && self.device.path().is_some())
+            .then_some(Extents::Dense { offset })
     }
 
     /// How the file's windows are cut.

@@ -36,8 +36,8 @@ use self::windows::SMALLEST_WINDOW_BYTES;
 use super::copy::DenseTiles;
 use super::stage::Scratch;
 use super::{
-    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, Layout, Plan, Spec,
-    Stats, Tile, TileOrder, TileWriter, check_shape, shuffle,
+    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, Extents, Layout, Plan,
+    Spec, Stats, Tile, TileOrder, TileWriter, check_shape, shuffle,
 };
 use crate::array::{Element, Order, Picks, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -377,6 +377,10 @@ impl<T: Element> ArrayStore for DenseStore<T> {
 
     fn stats(&self) -> Stats {
         self.settled_stats()
+    }
+
+    fn extents(&self) -> Option<Extents> {
+        self.engine.extents()
     }
 
     fn read(&self, selection: &Selection, out: ArrayViewMut2<'_, T>) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::array::{Bits, Compression, DType, IndexWidth, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::npz::{NpzLayout, NpzPlan, Part, check_members};
 use crate::store::reader::DeviceReader;
-use crate::store::{Context, Indices, Plan};
+use crate::store::{Context, Extents, Indices, Plan};
 use crate::sys::{Device, DeviceKind, Kernel, Medium, in_widest_vectors};
 
 /// The entries that a file holds; none where there is no file yet.
@@ -174,6 +174,21 @@ impl Base {
             Some(Source::Archive(layout)) => layout.in_place().iter().all(Option::is_some),
             Some(Source::Foreign(_)) => false,
         }
+    }
+
+    /// Where the three arrays lie, if they are used there and the file has a name.
+    pub(super) fn extents(&self) -> Option<Extents> {
+        let file = self.file.as_ref().filter(|file| file.device.path().is_some())?;
+        let places = self.is_in_place().then(|| file.places.get()).flatten()?;
+        let Places { indptr, indices, data, entries, .. } = *places;
+        Some(Extents::Sparse {
+            indptr: indptr.offset,
+            indptr_width: indptr.width,
+            indices: indices.offset,
+            indices_width: indices.width,
+            data: data.offset,
+            entries,
+        })
     }
 
     /// Bytes of an entry, position and value, as they lie in the file.

@@ -64,7 +64,7 @@ impl<P: Int, I: Int, W> Lent<'_, P, I, W> {
 }
 
 /// Neighbouring lines, and which pick the first of them is.
-type PickedRun = (usize, Range<usize>);
+pub(super) type PickedRun = (usize, Range<usize>);
 
 /// Which positions are wanted, ready to be found in a line.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    fn new(picks: Picks<'_>, length: usize) -> Self {
+    pub(super) fn new(picks: Picks<'_>, length: usize) -> Self {
         if let Some(run) = picks.as_run() {
             return Self::Run(run);
         }
@@ -329,7 +329,7 @@ impl<W: Bits> Engine<W> {
         Ok(left)
     }
 
-    fn prefetch(&self, runs: &[PickedRun]) -> Result<()> {
+    pub(super) fn prefetch(&self, runs: &[PickedRun]) -> Result<()> {
         let mut ends = Vec::new();
         let mut entries = Vec::with_capacity(runs.len());
         for (_, run) in runs {
@@ -354,7 +354,7 @@ impl<W: Bits> Engine<W> {
 }
 
 /// The picked lines as runs of neighbours: which pick each begins with, and its lines.
-fn runs(lines: Picks<'_>) -> Vec<PickedRun> {
+pub(super) fn runs(lines: Picks<'_>) -> Vec<PickedRun> {
     if let Some(run) = lines.as_run() {
         return vec![(0, run)];
     }

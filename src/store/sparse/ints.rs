@@ -1,5 +1,7 @@
 //! Positions of entries in memory: of 32 bits wherever a line is short enough, else of 64.
 
+use std::collections::TryReserveError;
+
 use crate::array::IndexWidth;
 use crate::store::Indices;
 use crate::sys::{Kernel, in_widest_vectors};
@@ -111,6 +113,22 @@ impl Ints {
         match self {
             Self::I32(list) => list.push(i32::of(position)),
             Self::I64(list) => list.push(i64::of(position)),
+        }
+    }
+
+    /// Room for so many more.
+    pub(super) fn try_reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
+        match self {
+            Self::I32(list) => list.try_reserve(more),
+            Self::I64(list) => list.try_reserve(more),
+        }
+    }
+
+    /// The same in 64 bits each.
+    pub(super) fn widened(self) -> Self {
+        match self {
+            Self::I32(list) => Self::I64(list.into_iter().map(i64::from).collect()),
+            wide @ Self::I64(_) => wide,
         }
     }
 

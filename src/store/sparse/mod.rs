@@ -12,6 +12,7 @@ mod aside;
 mod base;
 mod builder;
 mod bulk;
+mod entries;
 mod file;
 mod foreign;
 mod gather;
@@ -55,8 +56,8 @@ use self::visit::Shown;
 use self::write::SparseWriter;
 use super::stage::Scratch;
 use super::{
-    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, GrowthAxis, Layout,
-    Plan, Spec, Stats, Tile, TileOrder, TileWriter, check_shape, shuffle,
+    Access, ArrayStore, BatchVisitor, Capabilities, ColumnWriter, Context, Entries, Extents,
+    GrowthAxis, Layout, Plan, Spec, Stats, Tile, TileOrder, TileWriter, check_shape, shuffle,
 };
 use crate::array::{Bits, Compression, Element, Selection, Shape};
 use crate::error::{Error, ErrorKind, Result};
@@ -272,6 +273,10 @@ impl<T: Element> ArrayStore for SparseStore<T> {
         self.engine.stats
     }
 
+    fn extents(&self) -> Option<Extents> {
+        self.engine.base.extents()
+    }
+
     fn read(&self, selection: &Selection, mut out: ArrayViewMut2<'_, T>) -> Result<()> {
         let (rows, cols) = selection.resolve(self.spec.shape)?;
         check_shape(out.dim(), (rows.len(), cols.len()))?;
@@ -285,6 +290,15 @@ impl<T: Element> ArrayStore for SparseStore<T> {
         let (rows, cols) = selection.resolve(self.spec.shape)?;
         check_shape(out.dim(), (rows.len(), cols.len()))?;
         self.read_picks(rows, cols, out)
+    }
+
+    fn select_entries(&self, selection: &Selection) -> Result<Entries<T>> {
+        let (rows, cols) = selection.resolve(self.spec.shape)?;
+        let (lines, positions) = self.engine.split(rows, cols);
+        let found = self.engine.entries_of(lines, positions, &self.engine.context)?;
+        let Entries { compression, shape, offsets, indices, data } = found;
+        let data = bytemuck::allocation::cast_vec(data);
+        Ok(Entries { compression, shape, offsets, indices, data })
     }
 
     fn write(&mut self, selection: &Selection, values: ArrayView2<'_, T>) -> Result<()> {
