@@ -8,6 +8,7 @@ what is left out is named below, with the reason.
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Memmap:
     """What the tests use of `np.memmap`, by this package."""
 
     def __init__(self, file: Any, dtype: Any = "u1", mode: str = "r+", offset: int = 0, shape: Any = None) -> None:
-        path = Path(getattr(file, "name", file))
+        path = Path(file if isinstance(file, (str, os.PathLike)) else file.name)
         shape = (shape,) if np.isscalar(shape) else tuple(int(size) for size in shape)
         needed = offset + int(np.prod(shape)) * np.dtype(dtype).itemsize
         if mode == "w+" or path.stat().st_size < needed:
