@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import arraystore
+from arraystore._dask import _Blocks
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -98,3 +99,15 @@ def test_what_fails_leaves_nothing(tmp_path: Path, values: np.ndarray) -> None:
     with pytest.raises(ZeroDivisionError):
         arraystore.store(lazy, tmp_path / "b.npy")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("backend", ["memmap", "seek"])
+def test_blocks_of_whole_lines_are_views_of_the_file(path: Path, values: np.ndarray, order: str, backend: str) -> None:
+    rows, cols = (slice(64, 128), slice(0, 7)) if order == "C" else (slice(0, 300), slice(2, 4))
+    with arraystore.open(path, backend=backend) as a:
+        blocks = _Blocks.of(a)
+        for key, is_view in (((rows, cols), True), ((slice(64, 128), slice(2, 4)), False), ((slice(64, 65), slice(2, 3)), True)):
+            block = blocks[key]
+            np.testing.assert_array_equal(block, values[key])
+            assert block.flags.writeable != (is_view and backend == "memmap")
+        assert blocks[:, 2].flags.writeable

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -71,10 +71,29 @@ class _Blocks:
         if self._array is None:
             reopen, how = self._opening
             self._array = reopen(*how)
-        return np.asarray(getattr(self._array, "dense", self._array)[key])
+        array = self._array
+        if _lies_together(array, key):
+            # Nothing is copied: pages are read as they are touched, and the kernel may take them back.
+            view: np.ndarray = array.numpy()[key]
+            return view
+        return np.asarray(getattr(array, "dense", array)[key])
 
     def __dask_tokenize__(self) -> Any:
         return self._token
+
+
+def _lies_together(array: Lazy, key: Any) -> TypeGuard[Array]:
+    """Whether a block is one stretch of a mapped file: whole lines of it."""
+    if not hasattr(array, "numpy") or array.backend != "memmap" or array.extents is None or not isinstance(key, tuple):
+        return False
+    if len(key) != array.ndim or not all(isinstance(part, slice) and part.step in (None, 1) for part in key):
+        return False
+    # From the axis along which elements are neighbours outwards, all but the last that is cut are whole.
+    inner_first = key[::-1] if array.layout == "c" else key
+    sizes = array.shape[::-1] if array.layout == "c" else array.shape
+    lengths = [len(range(*part.indices(size))) for part, size in zip(inner_first, sizes, strict=True)]
+    cut = next((axis for axis, (length, size) in enumerate(zip(lengths, sizes, strict=True)) if length != size), len(sizes))
+    return all(length == 1 for length in lengths[cut + 1 :])
 
 
 def store(
