@@ -23,7 +23,7 @@ use crate::handle::{Current, Identity, Opening};
 use crate::numbers::{Block, Number, block, entries, typed, typed_mut};
 use crate::plans::{as_dict, work_named};
 use crate::selection::{Picked, indices, selection};
-use crate::streams::{Stream, show_columns};
+use crate::streams::{Stream, show_batches, show_columns};
 
 /// What a file without a header holds: rows, columns, dtype, order, offset, and its shape where that has not two axes.
 #[derive(FromPyObject)]
@@ -375,11 +375,12 @@ impl Store {
     ) -> PyResult<Stream> {
         let order = indices(&order)?;
         let context = self.current.opening().context();
-        Stream::begin(self.current.get()?, context, prefetch, move |store, context, sink| {
-            with_store!(store, store => store.visit_rows(&order, batch, &mut |_, rows| {
-                sink(block(rows.to_owned()))
-            }, context))
-        })
+        Stream::begin(
+            self.current.get()?,
+            context,
+            prefetch,
+            move |store, context, sink| with_store!(store, store => show_batches(&**store, &order, batch, sink, context)),
+        )
     }
 
     /// All columns from left to right, prepared ahead.

@@ -5,7 +5,10 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use arraystore::store::{AnyStore, ArrayStore, Cancel, Context, Tile, TileOrder, Values};
+use arraystore::array::Selection;
+use arraystore::store::{
+    AnyStore, ArrayStore, ArrayStoreExt, Cancel, Context, Tile, TileOrder, Values,
+};
 use arraystore::{Error, ErrorKind, Result};
 use ndarray::{Array1, Array2, Axis, CowArray, ShapeBuilder, Slice};
 use pyo3::exceptions::PyRuntimeError;
@@ -172,6 +175,31 @@ impl Drop for Stream {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Gives `sink` the rows of these indices, `batch` at a time.
+pub fn show_batches<T: Number>(
+    store: &dyn ArrayStore<Elem = T>,
+    order: &[usize],
+    batch: usize,
+    sink: &mut Sink<'_>,
+    context: &Context,
+) -> Result<()> {
+    let lie_together = !store.spec().layout.is_columnar();
+    if !lie_together || order.windows(2).any(|pair| pair[1] != pair[0] + 1) {
+        return store.visit_rows(
+            order,
+            batch,
+            &mut |_, rows| sink(block(rows.to_owned())),
+            context,
+        );
+    }
+    // As they lie in the file: each batch is one read, and nothing has to be brought into an order.
+    for rows in order.chunks(batch) {
+        sink(block(store.select(&Selection::rows(rows[0]..rows[0] + rows.len()))?))?;
+        context.advance(0)?;
+    }
+    Ok(())
 }
 
 /// Gives `sink` each column of `store`, from left to right, also where a visit shows a column in parts.
