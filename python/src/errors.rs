@@ -22,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The exception that says what `error` says: an `OSError` has the number, the words and the path of the system's.
 pub fn exception(error: &Error) -> PyErr {
-    let words = || match error.advice() {
+    let words = || match advice(error) {
         Some(advice) => format!("{error} ({advice})"),
         None => error.to_string(),
     };
@@ -30,6 +30,8 @@ pub fn exception(error: &Error) -> PyErr {
     // (errno, strerror, filename): Python picks the subclass that fits the number, too.
     let system = |code: i32| {
         let told = error.source().map_or_else(words, ToString::to_string);
+        // The number is said beside it.
+        let told = told.replace(&format!(" (os error {code})"), "");
         (code, told, path())
     };
     let code = code(error);
@@ -53,6 +55,15 @@ pub fn exception(error: &Error) -> PyErr {
         }
         ErrorKind::Cancelled => PyInterruptedError::new_err(words()),
         _ => PyValueError::new_err(words()),
+    }
+}
+
+/// What may help, as one says it in Python: the library's own advice names options of the command line in places.
+fn advice(error: &Error) -> Option<&str> {
+    match error.kind() {
+        ErrorKind::AlreadyExists => Some("overwrite=True replaces it"),
+        ErrorKind::Budget => Some("give it a larger memory="),
+        _ => error.advice().filter(|advice| !advice.contains("--")),
     }
 }
 

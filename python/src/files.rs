@@ -33,7 +33,7 @@ fn options(context: &Context) -> OpenOptions {
     OpenOptions { mode: Mode::Read, context: context.clone(), ..OpenOptions::default() }
 }
 
-/// Converts a file to another: order or layout, element type, format. The output's layout and element type.
+/// Converts a file to another: order or layout, element type, format. The rows, columns, element type and layout that it has become.
 #[pyfunction]
 #[pyo3(name = "_convert", signature = (input, output, *, order=None, dtype=None, overwrite=false, memory, threads=None))]
 #[expect(clippy::too_many_arguments, reason = "the Python half states them all, by name")]
@@ -46,7 +46,7 @@ pub fn convert_file(
     overwrite: bool,
     memory: u64,
     threads: Option<usize>,
-) -> PyResult<()> {
+) -> PyResult<(usize, usize, &'static str, String)> {
     let target = || {
         let mut target = Target { existing: existing(overwrite), ..Target::default() };
         target.dtype = dtype.map(str::parse).transpose()?;
@@ -62,7 +62,9 @@ pub fn convert_file(
     };
     let target = target().map_err(|error| exception(&error))?;
     interruptible(py, context(memory, threads), |context| {
-        convert::convert(&input, &output, target, &options(context), context).map(drop)
+        let made = convert::convert(&input, &output, target, &options(context), context)?.to;
+        let (shape, layout) = (made.shape, made.layout.to_string());
+        Ok((shape.rows, shape.cols, made.dtype.numpy_name(), layout))
     })
 }
 

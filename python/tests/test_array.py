@@ -293,6 +293,30 @@ def test_converts_verifies_and_digests(path: Path, tmp_path: Path, values: np.nd
     assert found is not None and (found.cells, found.first) == (1, (4, 5))
 
 
+def test_converts_to_names_of_other_endings(path: Path, tmp_path: Path, values: np.ndarray, order: str) -> None:
+    with arraystore.convert(path, tmp_path / "b.raw") as b:
+        assert b.order == order
+        np.testing.assert_array_equal(b[...], values)
+    with arraystore.convert(path, tmp_path / "C.NPZ") as c:
+        np.testing.assert_array_equal(c.toarray(), values)
+
+
+def test_advice_is_given_in_words_of_python(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(b"1234")
+    told = []
+    for use in (
+        lambda: arraystore.create(path, (2, 2), "f4"),
+        lambda: arraystore.open(tmp_path / "raw"),
+        lambda: list(arraystore.open(path, memory=1).batches(300, shuffle=True)),
+        lambda: arraystore.open(tmp_path / "none"),
+    ):
+        with pytest.raises((OSError, ValueError, MemoryError)) as raised:
+            use()
+        told.append(str(raised.value))
+    assert "overwrite=True" in told[0] and "dtype= and shape=" in told[1] and "memory=" in told[2], told
+    assert not any("--" in words or "os error" in words for words in told), told
+
+
 def test_the_command_line_is_there(path: Path, tmp_path: Path) -> None:
     import subprocess
     import sys

@@ -116,7 +116,7 @@ def store(
     """
     import dask
 
-    if not os.fspath(path).endswith(".npy"):
+    if _files._ending(os.fspath(path)) != ".npy":
         raise ValueError(f"{os.fspath(path)}: a Dask array is stored as .npy")
     _files._order(order)
     if any(np.isnan(size) for size in array.shape):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -59,12 +61,17 @@ def open(  # as io.open and gzip.open
     if (dtype is None) != (shape is None):
         raise ValueError("a file without a header needs both dtype and shape; others need neither")
     if dtype is not None:
-        if name.endswith((".npy", ".npz", ".mtx")):
+        if _ending(name):
             raise ValueError(f"{name}: a file of this name says itself what it holds: leave out dtype and shape")
         axes, laid = _axes(shape), _order(order)
         stated = None if len(axes) == 2 else list(axes)
         return Array(path, raw=(*Layout(axes, laid).matrix, _dtype(dtype), laid.lower(), offset, stated), **how)
-    kind = SparseArray if name.endswith((".npz", ".mtx")) else Array
+    if not _ending(name):
+        # What is not there, or no file, is what one should hear of first.
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        raise ValueError(f"{name}: a file without a header needs dtype= and shape= (and order=, offset=)")
+    kind = Array if _ending(name) == ".npy" else SparseArray
     return kind(path, **how)
 
 
@@ -85,13 +92,13 @@ def create(
     `order` is 'C' or 'F', and for `.npz` files 'csr' or 'csc'. Raises FileExistsError unless `overwrite`.
     """
     name, axes = os.fspath(path), _axes(shape)
-    sparse = name.endswith(".npz")
+    sparse = _ending(name) == ".npz"
     if sparse and order == "C":
         order = "csr"
     layout = order.lower() if sparse else _order(order).lower()
     if sparse and len(axes) != 2:
         raise ValueError(f"{name}: a sparse matrix has two axes, not {len(axes)}")
-    if not sparse and not name.endswith(".npy") and len(axes) != 2:
+    if not sparse and _ending(name) != ".npy" and len(axes) != 2:
         raise ValueError(f"{name}: a file without a header keeps no shape of {len(axes)} axes; end its name in .npy")
     rows, cols = Layout(axes, "F" if layout == "f" else "C").matrix
     how = {
@@ -114,11 +121,12 @@ def convert(
     memory: int | str = DEFAULT_MEMORY,
     threads: int | None = None,
 ) -> Array | SparseArray:
-    """Converts a file to another, by their names' endings, and opens that: `.npy`, `.npz`, `.mtx`.
+    """Converts a file to another, by their names' endings, and opens that: `.npy`, `.npz`, `.mtx`; a target of any other name has
+    no header, and has to be told `dtype` and `shape` when it is opened again.
 
     `order` is 'C', 'F', 'csr', 'csc' or 'coo'. The target appears whole or not at all.
     """
-    _arraystore._convert(
+    rows, cols, made, laid = _arraystore._convert(
         source,
         target,
         order=None if order is None else order.lower(),
@@ -127,7 +135,9 @@ def convert(
         memory=in_bytes(memory),
         threads=threads,
     )
-    return open(target, memory=memory, threads=threads)
+    if _ending(os.fspath(target)):
+        return open(target, memory=memory, threads=threads)
+    return open(target, memory=memory, threads=threads, dtype=made, shape=(rows, cols), order=laid.upper())
 
 
 def verify(
@@ -186,6 +196,12 @@ def _axes(shape: int | Iterable[int] | None) -> tuple[int, ...]:
     if any(int(size) != size or size < 0 for size in axes):
         raise ValueError(f"{shape} is no shape")
     return tuple(int(size) for size in axes)
+
+
+def _ending(name: str) -> str:
+    """The ending of a name that says what is in the file, in small letters; empty where none does."""
+    ending = os.path.splitext(name)[1].lower()
+    return ending if ending in (".npy", ".npz", ".mtx") else ""
 
 
 def _order(order: str) -> Literal["C", "F"]:
