@@ -137,16 +137,17 @@ impl TrialProcess {
 
     /// Whether its group, where it is to be in one, still bounds it.
     pub(super) fn is_bounded(&self) -> bool {
-        let mut all = family::descendants(self.id());
-        all.push(self.id());
-        self.group.as_ref().is_none_or(|group| all.iter().all(|&pid| group.bounds(pid)))
+        self.group.as_ref().is_none_or(|group| self.members().all(|pid| group.bounds(pid)))
     }
 
     /// Whether it, or what it started, has the file at `path`, or one in the folder there, open or mapped.
     pub(super) fn holds(&self, path: &Path) -> bool {
-        let mut all = family::descendants(self.id());
-        all.push(self.id());
-        all.into_iter().any(|pid| family::holds(pid, path))
+        self.members().any(|pid| family::holds(pid, path))
+    }
+
+    /// The ids of the process and of those that it started.
+    fn members(&self) -> impl Iterator<Item = u32> {
+        std::iter::once(self.id()).chain(family::descendants(self.id()))
     }
 
     /// The process's id.
