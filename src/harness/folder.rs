@@ -80,6 +80,12 @@ impl DataFolder {
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
+
+    /// How many other runs have a folder beside it now.
+    pub(super) fn others(&self) -> usize {
+        let parent = self.path().parent().into_iter().flat_map(ours);
+        parent.filter(|folder| folder != self.path() && is_alive(folder)).count()
+    }
 }
 
 /// The folders that are there. No more are made, and whoever drops one waits, until the process has ended.
@@ -107,21 +113,31 @@ pub(super) fn remove(folders: &[PathBuf]) {
 
 /// Removes what dead runs left in `parent`. What cannot be removed stays: it is no reason not to run.
 fn sweep(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
-    for entry in entries.flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        if is_ours && is_dead(&entry.path().join(LOCK)) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    for folder in ours(parent).filter(|folder| is_dead(folder)) {
+        let _ = fs::remove_dir_all(folder);
     }
 }
 
+/// The folders of runs in `parent`, living and dead.
+fn ours(parent: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let is_ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PREFIX);
+    entries.filter(is_ours).map(|entry| entry.path())
+}
+
 /// Whether nobody holds the lock of a folder that has one.
-fn is_dead(lock: &Path) -> bool {
-    match File::open(lock).map(|file| file.try_lock()) {
-        Ok(Ok(())) => true,
-        Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) | Err(_) => false,
-    }
+fn is_dead(folder: &Path) -> bool {
+    matches!(lock_of(folder), Some(Ok(())))
+}
+
+/// Whether a run holds the folder's lock.
+fn is_alive(folder: &Path) -> bool {
+    matches!(lock_of(folder), Some(Err(TryLockError::WouldBlock)))
+}
+
+/// What comes of taking a folder's lock for a moment, where it has one.
+fn lock_of(folder: &Path) -> Option<std::result::Result<(), TryLockError>> {
+    File::open(folder.join(LOCK)).ok().map(|file| file.try_lock())
 }
 
 #[cfg(test)]
@@ -177,5 +193,17 @@ mod tests {
         let next = DataFolder::create_in(parent.path()).unwrap();
         assert!(!dead.exists());
         assert!(other.exists() && living.file("a").exists() && next.path().exists());
+    }
+
+    #[test]
+    fn others_at_work_in_the_same_place_are_counted_while_they_live() {
+        let parent = tempfile::tempdir().unwrap();
+        let one = DataFolder::create_in(parent.path()).unwrap();
+        assert_eq!(one.others(), 0);
+        let other = DataFolder::create_in(parent.path()).unwrap();
+        assert_eq!((one.others(), other.others()), (1, 1));
+        fs::create_dir(parent.path().join(format!("{PREFIX}without-a-lock"))).unwrap();
+        drop(one);
+        assert_eq!(other.others(), 0);
     }
 }

@@ -89,6 +89,16 @@ impl Results {
         }
     }
 
+    /// Notes that so many other runs were at work in the same folder just now.
+    pub(super) fn seen(&mut self, others: usize) {
+        if let Some(Line::Run(run)) = self.lines.first_mut()
+            && others > run.other_runs.unwrap_or(0)
+        {
+            run.other_runs = Some(others);
+            self.is_changed = true;
+        }
+    }
+
     /// Has the file hold the lines as they are now.
     ///
     /// # Errors

@@ -74,6 +74,7 @@ pub fn run(config: &Config, cancel: &Cancel, observer: &mut dyn Observer) -> Res
     let limits = limits_now(observer)?;
     let mut results = Results::create(&config.out, config.existing)?;
     results.append(Line::Run(Box::new(header(config, limits, &folder))))?;
+    results.seen(folder.others());
     let mut tasks = Vec::new();
     let mut parts = Parts {
         peers: &peers,
@@ -168,6 +169,7 @@ impl Parts<'_> {
                 let afterwards = if keep { Afterwards::Keep } else { Afterwards::Remove };
                 runner.run(group, trials, pass, afterwards)?;
             }
+            runner.results.seen(self.folder.others());
             runner.results.settle()?;
         }
         runner.files.remove()
@@ -189,6 +191,7 @@ fn header(config: &Config, limits: Option<Limits>, folder: &DataFolder) -> Run {
         environment: Environment { cgroup: cgroup(config), ..environment(folder.path()) },
         limits,
         limits_after: None,
+        other_runs: None,
         sweep: config.sweep.as_ref().map(|sweep| sweep.swept().id().to_owned()),
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn run() -> record::Run {
         environment: record::Environment::default(),
         limits: None,
         limits_after: None,
+        other_runs: None,
         sweep: None,
     }
 }

@@ -56,6 +56,9 @@ pub struct Run {
     /// nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<String>,
+    /// How many other runs had their data in the same folder meanwhile, where there were any: the most that were seen at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_runs: Option<usize>,
 }
 
 /// The machine: what explains figures, nothing that identifies it.

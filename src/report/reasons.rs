@@ -1,11 +1,11 @@
-//! Why the slower one of a row was slower: what it did more of, each told in the time that this machine takes for it.
+//! Why one of a row was slower than the best: what it did more of, each told in the time that this machine takes for it.
 //!
 //! What was counted from outside does not add up to the time: a device reads while a processor works. It is a reason all
 //! the same, if it is the largest difference and of the size of what is to be explained.
 
 use super::model::{DataSet, Row, Standing, Timed};
 use super::number::{self, median};
-use crate::record::{Limits, Sample};
+use crate::record::{Limits, Sample, Trial};
 
 /// A trial that takes no more than this over the best needs no reason.
 const WORTH_TELLING: f64 = 1.25;
@@ -35,15 +35,52 @@ struct Deed {
     words: String,
 }
 
-/// A sentence for the slowest of each row that is slower than the best by more than noise.
-pub(super) fn sentences(set: &DataSet<'_>, limits: Option<&Limits>) -> Vec<String> {
-    set.rows.iter().filter_map(|row| sentence(set, row, limits.unwrap_or(&USUAL))).collect()
+/// Sentences on what is slower than the best of its row by more than noise.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Reasons {
+    /// On the slowest of each row.
+    pub slowest: Vec<String>,
+    /// On each other backend, and on the quickest of each other family of peers: `numpy-memmap` and `numpy-expert` are one.
+    pub others: Vec<String>,
 }
 
-fn sentence(set: &DataSet<'_>, row: &Row<'_>, limits: &Limits) -> Option<String> {
-    let (at, loser) = row.timed().max_by(|(_, one), (_, other)| {
-        one.summary.median_seconds.total_cmp(&other.summary.median_seconds)
-    })?;
+impl Reasons {
+    pub fn of(set: &DataSet<'_>, limits: Option<&Limits>) -> Self {
+        let limits = limits.unwrap_or(&USUAL);
+        let mut reasons = Self::default();
+        for row in &set.rows {
+            let mut timed: Vec<_> = row.timed().collect();
+            let seconds = |timed: &Timed<'_>| timed.summary.median_seconds;
+            timed.sort_by(|(_, one), (_, other)| seconds(one).total_cmp(&seconds(other)));
+            let Some(slowest) = timed.pop() else { continue };
+            reasons.slowest.extend(sentence(set, row, slowest, limits));
+            let mut told = Vec::new();
+            for (at, other) in timed {
+                let family = family(other.trial);
+                if !told.contains(&family) {
+                    told.push(family);
+                    reasons.others.extend(sentence(set, row, (at, other), limits));
+                }
+            }
+        }
+        reasons
+    }
+}
+
+/// What programs that read by the same library have in common: the first part of their names. Each backend is alone.
+fn family(trial: &Trial) -> &str {
+    let name = trial.backend.as_str();
+    let first = name.split_once('-').map_or(name, |(first, _)| first);
+    if trial.peer.is_some() { first } else { name }
+}
+
+/// Why one of a row takes longer than the best; none where it does not, or by noise only.
+fn sentence(
+    set: &DataSet<'_>,
+    row: &Row<'_>,
+    (at, loser): (usize, &Timed<'_>),
+    limits: &Limits,
+) -> Option<String> {
     let ratio = loser.ratio.filter(|ratio| *ratio >= WORTH_TELLING)?;
     let (best, winner) = row.timed().find(|(_, timed)| timed.standing == Standing::Best)?;
     if loser.standing != Standing::Slower {
@@ -142,7 +179,7 @@ mod tests {
     use super::super::NamedRun;
     use super::super::model::Model;
     use super::*;
-    use crate::record::{Data, Line, Status, Summary, Trial};
+    use crate::record::{Data, Line, Status, Summary};
 
     fn trial(backend: &str, seconds: f64, sample: Sample) -> Line {
         let data = Data {
@@ -177,10 +214,44 @@ mod tests {
         }))
     }
 
+    fn reasons(lines: &[Line]) -> Reasons {
+        let model = Model::of(&[NamedRun { name: "", lines }]);
+        Reasons::of(&model.sets[0], None)
+    }
+
     fn told(slow: Sample, quick: Sample) -> Vec<String> {
         let lines = [trial("seek", 1.0, slow), trial("memmap", 0.1, quick)];
-        let model = Model::of(&[NamedRun { name: "", lines: &lines }]);
-        sentences(&model.sets[0], None)
+        reasons(&lines).slowest
+    }
+
+    #[test]
+    fn the_quickest_of_each_family_has_a_sentence_and_those_level_with_the_best_have_none() {
+        let peer = |name: &str, seconds| {
+            let mut line = trial(name, seconds, Sample::default());
+            if let Line::Trial(trial) = &mut line {
+                trial.peer = Some("1.0".to_owned());
+            }
+            line
+        };
+        let ours = |name: &str, seconds| trial(name, seconds, Sample::default());
+        let lines = [
+            ours("memmap", 0.1),
+            ours("seek", 0.11),
+            ours("sparse-csr", 0.4),
+            ours("sparse-csc", 0.5),
+            peer("numpy-expert", 0.2),
+            peer("numpy-memmap", 2.0),
+            peer("h5py-chunked", 0.7),
+            peer("h5py-contiguous", 0.6),
+            peer("zarr", 9.0),
+        ];
+        let Reasons { slowest, others } = reasons(&lines);
+        let names = |sentences: &[String]| -> Vec<_> {
+            let name = |it: &String| it.split(' ').nth(2).unwrap().to_owned();
+            sentences.iter().map(name).collect()
+        };
+        assert_eq!(names(&slowest), ["zarr"]);
+        assert_eq!(names(&others), ["numpy-expert", "sparse-csr", "sparse-csc", "h5py-contiguous"]);
     }
 
     #[test]

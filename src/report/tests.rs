@@ -31,6 +31,7 @@ fn run() -> Line {
             page_fault_seconds: Some(2.5e-7),
             ..Limits::default()
         }),
+        other_runs: None,
         limits_after: Some(Limits {
             memcpy_bytes_per_second: Some(9.1e9),
             page_fault_seconds: Some(2.5e-7),
@@ -402,6 +403,19 @@ fn swept(swept: &str, change: impl Fn(&mut Trial, usize)) -> Vec<Line> {
         }
     }
     lines
+}
+
+#[test]
+fn runs_that_disturbed_each_other_are_told_of() {
+    let told = |other_runs| {
+        let mut lines = lines();
+        let Line::Run(header) = &mut lines[0] else { unreachable!() };
+        header.other_runs = other_runs;
+        let verdict = Report::of(&lines).verdict();
+        verdict.iter().any(|it| it.starts_with("1 other run was at work in the same folder"))
+    };
+    assert!(told(Some(1)));
+    assert!(!told(None));
 }
 
 #[test]

@@ -35,8 +35,18 @@ pub(super) fn sentences(model: &Model<'_>) -> Vec<String> {
         sentences.extend(means(set).map(|text| format!("{name}, {text}.")));
     }
     sentences.extend(single_samples(model));
+    sentences.extend(disturbed(model));
     sentences.push(verification(model));
     sentences
+}
+
+/// Whether other runs were at work beside one of these.
+fn disturbed(model: &Model<'_>) -> Option<String> {
+    let others = model.runs.iter().filter_map(|run| run.run?.other_runs).max()?;
+    let (runs, were) = (plural(others, "other run"), if others == 1 { "was" } else { "were" });
+    Some(format!(
+        "{runs} {were} at work in the same folder meanwhile: these times are disturbed by that."
+    ))
 }
 
 fn nothing_to_compare(set: &DataSet<'_>) -> String {

@@ -12,7 +12,7 @@ use super::model::{
     Cell, Column, DataSet, Model, Row, Standing, Timed, never_met_its_limit, undone,
 };
 use super::number::{self, UNKNOWN};
-use super::reasons;
+use super::reasons::Reasons;
 use super::verdict::{self, capitalised};
 
 pub(super) fn render(model: &Model<'_>) -> String {
@@ -153,22 +153,30 @@ fn growth(model: &Model<'_>, out: &mut String) {
     }
 }
 
-/// Why the slowest of each row is slower than the best.
+/// Why the slowest of each row is slower than the best and, folded away, why others are.
 fn reasons(model: &Model<'_>, out: &mut String) {
     let limits = model.runs.iter().filter_map(|run| run.run?.limits.as_ref()).next();
-    let mut lists = String::new();
+    let list = |sentences: &[String]| -> String {
+        sentences.iter().map(|sentence| format!("- {}\n", escaped(sentence))).collect()
+    };
+    let (mut slowest, mut others) = (String::new(), String::new());
     for set in &model.sets {
-        let sentences = reasons::sentences(set, limits);
-        if !sentences.is_empty() {
-            let _ = write!(lists, "\n{}:\n\n", escaped(&capitalised(&set.name_among(&model.sets))));
-            sentences.iter().for_each(|sentence| {
-                let _ = writeln!(lists, "- {}", escaped(sentence));
-            });
+        let name = escaped(&capitalised(&set.name_among(&model.sets)));
+        let reasons = Reasons::of(set, limits);
+        if !reasons.slowest.is_empty() {
+            let _ = write!(slowest, "\n{name}:\n\n{}", list(&reasons.slowest));
+        }
+        if !reasons.others.is_empty() {
+            let summary = format!("{name}, other backends and the quickest of each other family");
+            let _ = write!(
+                others,
+                "\n<details>\n<summary>{summary}</summary>\n\n{}\n</details>\n",
+                list(&reasons.others)
+            );
         }
     }
-    if !lists.is_empty() {
-        out.push_str("\n## Why the slowest is slower\n");
-        out.push_str(&lists);
+    if !slowest.is_empty() {
+        let _ = write!(out, "\n## Why the slowest is slower\n{slowest}{others}");
     }
 }
 

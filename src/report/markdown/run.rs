@@ -164,6 +164,7 @@ fn facts(of: &RunOf<'_>, run: &Run) -> MarkdownTable {
         ("governor", words(&environment.governor)),
         ("virtual machine", virtual_machine.unwrap_or_default().to_owned()),
         ("peers", number::listed(&peers)),
+        ("other runs", run.other_runs.map(|others| others.to_string()).unwrap_or_default()),
     ];
     let mut table = MarkdownTable::new([("what", Align::Left), ("value", Align::Left)]);
     let measured = run.limits.as_ref().map(|before| limits(before, run.limits_after.as_ref()));
