@@ -25,6 +25,10 @@ READ_ROWS = 1 << 14
 # Of wider rows a part is read by calls, so many at once.
 WIDE_ROW_BYTES = 32 << 10
 READERS = 16
+# Short pieces that are announced to the kernel before they are read.
+ANNOUNCED = 1024
+# Whole rows that are read and written by calls, so many bytes at once.
+CALLED_BYTES = 16 << 20
 # Batches of an epoch that are announced at a time.
 AHEAD = 16
 
@@ -41,8 +45,8 @@ class Expert:
                     trial.column(index, clock, column)
 
                 def write(rows):
-                    for start in range(rows.start, rows.stop, TURNED_ROWS):
-                        stop = min(start + TURNED_ROWS, rows.stop)
+                    for start in range(rows.start, rows.stop, file.height):
+                        stop = min(start + file.height, rows.stop)
                         file.put(start, first, columns[:, start:stop].T)
 
                 list(pool.map(write, parts(trial.rows, trial.threads)))
@@ -110,8 +114,8 @@ class Expert:
                 columns = group[: trial.cols - first]
 
                 def read(rows):
-                    for start in range(rows.start, rows.stop, TURNED_ROWS):
-                        stop = min(start + TURNED_ROWS, rows.stop)
+                    for start in range(rows.start, rows.stop, file.height):
+                        stop = min(start + file.height, rows.stop)
                         columns[:, start:stop] = file.take(start, stop, first, len(columns)).T
 
                 list(pool.map(read, parts(trial.rows, trial.threads)))
@@ -120,6 +124,8 @@ class Expert:
 
 class Mapped:
     """Blocks of a C-order array through its map."""
+
+    height = TURNED_ROWS
 
     def __init__(self, array):
         self.array = array
@@ -144,6 +150,7 @@ class Called:
     def __init__(self, path, array, flags):
         self.descriptor = os.open(path, flags)
         self.offset, self.cols, self.dtype = array.offset, array.shape[1], array.dtype
+        self.height = max(1, min(TURNED_ROWS, CALLED_BYTES // max(1, self.cols * self.dtype.itemsize)))
 
     def __enter__(self):
         return self
@@ -192,22 +199,34 @@ def group_length(trial):
 
 
 def scattered(trial, array):
-    """The picked columns of the picked rows, a call for each row: what lies between is not read."""
+    """The picked columns of the picked rows, a call for each row: what lies between is not read.
+
+    Short pieces are announced before they are read, so that the disk has many at once; long ones are read by many threads.
+    """
     rows, cols = range(trial.rows)[trial.row_picks], range(trial.cols)[trial.col_picks]
     first, stop = min(cols), max(cols) + 1
     block = np.empty((len(rows), stop - first), trial.dtype)
     descriptor = os.open(trial.path, os.O_RDONLY)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
 
+    places = [array.offset + (row * trial.cols + first) * array.itemsize for row in rows]
+
     def read(part):
         for index in part:
-            at = array.offset + (rows[index] * trial.cols + first) * array.itemsize
-            os.preadv(descriptor, [block[index]], at)
+            os.preadv(descriptor, [block[index]], places[index])
 
-    with ThreadPoolExecutor(READERS) as pool:
-        list(pool.map(read, parts(len(rows), READERS)))
+    length = (stop - first) * array.itemsize
+    if length > mmap.PAGESIZE:
+        with ThreadPoolExecutor(READERS) as pool:
+            list(pool.map(read, parts(len(rows), READERS)))
+    else:
+        for start in range(0, len(rows), ANNOUNCED):
+            # The stretch that is read now was announced while the one before was.
+            for place in places[start + (ANNOUNCED if start else 0) : start + 2 * ANNOUNCED]:
+                os.posix_fadvise(descriptor, place, length, os.POSIX_FADV_WILLNEED)
+            read(range(start, min(start + ANNOUNCED, len(rows))))
     os.close(descriptor)
-    return np.ascontiguousarray(block[:, [col - first for col in cols]])
+    return np.ascontiguousarray(block[:, :: cols.step])
 
 
 def allocate(path):
