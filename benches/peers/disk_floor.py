@@ -2,8 +2,8 @@
 a whole file takes to be read.
 
 Filling: the matrix is made in memory while the clock stands, then written from front to back, with the disk set to
-work behind the writer's back. Reading a column, and sums: the file is read from front to back and forgotten; the
-answer is made afterwards. What others take beyond this is their own.
+work behind the writer's back. Reading a column, and sums: the file is read from front to back, and the answer made of what was
+read while the next is. What others take beyond this is their own.
 """
 
 import os
@@ -45,24 +45,28 @@ class Floor:
         return lambda: None, last  # `serve` syncs the file and its name
 
     def extract(self, trial):
-        read(trial.path)
-        return lambda: trial.select(np.load(trial.path, mmap_mode="r"))
+        taken = [rows[:, trial.col_picks].copy() for rows in self.read(trial)]
+        return np.concatenate(taken)
 
     def sums(self, trial):
-        read(trial.path)
-        return lambda: sum_columns(np.load(trial.path, mmap_mode="r"))
+        with ThreadPoolExecutor(1) as pool:
+            return sum(pool.map(sum_columns, self.read(trial)), np.zeros(trial.cols))
+
+    def read(self, trial):
+        """The file from front to back, some rows at a time."""
+        array = np.load(trial.path, mmap_mode="r")
+        offset, height = array.offset, max(1, PIECE_BYTES // max(1, array.strides[0]))
+        del array
+        with open(trial.path, "rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            file.seek(offset)
+            for start in range(0, trial.rows, height):
+                rows = np.empty((min(height, trial.rows - start), trial.cols), trial.dtype)
+                file.readinto(rows)
+                yield rows
 
     def values(self, trial):
         yield np.load(trial.path, mmap_mode="r")
-
-
-def read(path):
-    """Reads the file from front to back."""
-    buffer = bytearray(PIECE_BYTES)
-    with open(path, "rb", buffering=0) as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        while file.readinto(buffer):
-            pass
 
 
 if __name__ == "__main__":

@@ -295,6 +295,10 @@ impl Config {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(mistake(format!("'{}' takes part twice", pair[0])));
         }
+        let ours = |peer: &&Peer| Backend::ALL.iter().any(|backend| backend.id() == peer.name);
+        if let Some(peer) = self.peers.iter().find(ours) {
+            return Err(mistake(format!("'{}' is a backend's name, not a peer's", peer.name)));
+        }
         match () {
             () if names.is_empty() => Err(mistake("no backend takes part")),
             () if self.workloads.is_empty() => Err(mistake("there is no workload")),

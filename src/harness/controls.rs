@@ -34,7 +34,7 @@ struct Control {
 
 const LIMITED: Regime = Regime::Limited { bytes: Regime::LEAST_LIMIT_BYTES };
 
-const CONTROLS: [Control; 12] = [
+const CONTROLS: [Control; 13] = [
     honest(Workload::FillColumns, Regime::Warm),
     honest(Workload::ExtractColumn, Regime::Cold),
     honest(Workload::Scan, LIMITED),
@@ -110,6 +110,14 @@ const CONTROLS: [Control; 12] = [
         regime: Regime::Warm,
         status: Status::Failed,
         reasons: &["keeps its file open"],
+    },
+    Control {
+        lie: Some(Lie::Lazy),
+        what: "the work is done when the answer is asked for",
+        workload: Workload::ExtractColumn,
+        regime: Regime::Cold,
+        status: Status::Failed,
+        reasons: &["after it had said that it was done"],
     },
 ];
 

@@ -360,11 +360,23 @@ impl Runner<'_> {
     }
 }
 
-/// Puts the least time in which this machine could do it into a trial's record.
+/// How many times as fast as its bound a trial may be. A bound is that of a moment and of main memory, and who touches less than was
+/// thought is not wrong; but what is so many times faster was not done in its time.
+const BEYOND_BELIEF: f64 = 10.0;
+
+/// Puts the least time in which this machine could do it into a trial's record, which has failed where it is far beyond that.
 pub(super) fn bound(record: &mut record::Trial, floor: Option<Floor>) {
-    if let Some(Floor { seconds, formula }) = floor {
-        (record.limit_seconds, record.limit_formula) = (Some(seconds), Some(formula));
+    let Some(Floor { seconds, formula }) = floor else { return };
+    let median = record.summary.map(|summary| summary.median_seconds);
+    if let Some(median) = median.filter(|median| median * BEYOND_BELIEF < seconds)
+        && record.status == Status::Ok
+    {
+        record.status = Status::Failed;
+        record.reason = Some(format!(
+            "took {median} s by its clock, where this machine needs {seconds} s at least ({formula}): it was not done in that time"
+        ));
     }
+    (record.limit_seconds, record.limit_formula) = (Some(seconds), Some(formula));
 }
 
 /// How long the right ones of `samples` took, those of each of the first `passes` together.

@@ -22,6 +22,19 @@ const CLOCK_SLACK: Duration = Duration::from_millis(2);
 const UNTOLD: Duration = Duration::from_millis(100);
 const UNTOLD_PART: u32 = 10;
 
+/// By how much a program may say that it took less than was waited for it before this clock counts: what a message takes, and a
+/// little more.
+const MESSAGE: Duration = Duration::from_millis(5);
+
+/// What a program may do when it has said that it is done and is asked for its answer: compute for so long, and so long for each byte of
+/// it; read so many bytes; meet so many pages by faults, and so many for each page of the answer.
+const ANSWERING: Duration = Duration::from_millis(20);
+const ANSWERING_SECONDS_PER_BYTE: f64 = 4e-9;
+const ANSWERING_BYTES: u64 = 1 << 20;
+const ANSWERING_FAULTS: u64 = 4096;
+const ANSWERING_FAULTS_PER_PAGE: u64 = 3;
+const PAGE_BYTES: u64 = 4096;
+
 /// By how much the processor time of a program may be less than the time for which its clock stood: this, and a quarter of that.
 const IDLE: Duration = Duration::from_millis(250);
 const IDLE_PART: u32 = 4;
@@ -50,6 +63,8 @@ pub(super) struct Observed {
     refaults: Option<u64>,
     peak: Option<ProcessMemory>,
     elapsed: Duration,
+    /// What had been counted at its end.
+    after: Option<ProcessCounters>,
 }
 
 impl<'a> Observation<'a> {
@@ -91,6 +106,7 @@ impl<'a> Observation<'a> {
                 mapped_bytes,
             }),
             elapsed,
+            after,
         }
     }
 }
@@ -103,6 +119,33 @@ fn counters(pid: u32) -> Option<ProcessCounters> {
 }
 
 impl Observed {
+    /// Whether `process` did no more since it said that it is done than leave an answer of `bytes`.
+    ///
+    /// # Errors
+    /// What else it did: work that was to be done on the clock.
+    pub(super) fn has_only_answered(
+        &self,
+        process: &TrialProcess,
+        bytes: u64,
+    ) -> Result<(), String> {
+        let Some((now, done)) = counters(process.id()).zip(self.after) else { return Ok(()) };
+        let since = now.since(&done);
+        let told = |what: String| Err(format!("{what} after it had said that it was done"));
+        if since.device_read_bytes.max(since.read_bytes) > ANSWERING_BYTES {
+            let read = since.device_read_bytes.max(since.read_bytes);
+            return told(format!("read {read} bytes"));
+        }
+        let busy = ANSWERING.as_secs_f64() + bytes as f64 * ANSWERING_SECONDS_PER_BYTE;
+        if since.busy.as_secs_f64() > busy {
+            return told(format!("worked for {} s", since.busy.as_secs_f64()));
+        }
+        let faults = since.minor_faults + since.major_faults;
+        if faults > ANSWERING_FAULTS + ANSWERING_FAULTS_PER_PAGE * bytes.div_ceil(PAGE_BYTES) {
+            return told(format!("met {faults} pages by faults"));
+        }
+        Ok(())
+    }
+
     /// The sample as recorded: what the program says it took and what was seen. `baseline` is the process's
     /// memory when it was ready. Only where a file `is_filled` may its clock stand.
     ///
@@ -119,6 +162,9 @@ impl Observed {
         let sum = |counted: u64, told: Option<u64>| counted.saturating_add(told.unwrap_or(0));
         let stood = Duration::try_from_secs_f64(done.stood_seconds.unwrap_or(0.0));
         let stood = stood.map_err(|error| error.to_string())?;
+        // A program's own clock counts where it tells of what was waited for: the message is not its work.
+        let waited = self.elapsed.saturating_sub(stood + MESSAGE).as_secs_f64();
+        let seconds = done.seconds.max(waited);
         // While the clock stands a program computes values on one thread, in user mode.
         let user = counters.map(|counters| counters.user.saturating_sub(stood));
         let busy = counters.map(|counters| counters.busy.saturating_sub(stood).as_secs_f64());
@@ -127,14 +173,15 @@ impl Observed {
         };
         Ok(Sample {
             pass: None,
-            seconds: done.seconds,
+            seconds,
+            told_seconds: (seconds > done.seconds).then_some(done.seconds),
             durable_seconds: done.durable_seconds,
             stood_seconds: done.stood_seconds,
             elapsed_seconds: Some(self.elapsed.as_secs_f64()),
             user_seconds: user.map(|user| user.as_secs_f64()),
             system_seconds: counters.map(|counters| counters.system.as_secs_f64()),
             busy_seconds: busy,
-            waiting_seconds: busy.map(|busy| (done.seconds - busy).max(0.0)),
+            waiting_seconds: busy.map(|busy| (seconds - busy).max(0.0)),
             device_bytes_read: counters.map(|counters| counters.device_read_bytes),
             device_bytes_written: self.written,
             device_dirtied_bytes: counters.map(|counters| counters.dirtied_bytes),
@@ -246,6 +293,7 @@ mod tests {
             refaults: Some(2),
             peak: Some(ProcessMemory { anonymous_bytes: 100, mapped_bytes: 70 }),
             elapsed: Duration::from_secs_f64(elapsed),
+            after: None,
         }
     }
 
@@ -257,12 +305,13 @@ mod tests {
     fn what_was_seen_is_recorded_without_what_the_clock_stood_for() {
         let baseline = ProcessMemory { anonymous_bytes: 40, mapped_bytes: 80 };
         let sample =
-            observed(1.6).sample(done(1.0, Some(0.2), Some(0.5)), true, Some(baseline)).unwrap();
+            observed(1.504).sample(done(1.0, Some(0.2), Some(0.5)), true, Some(baseline)).unwrap();
         assert_eq!((sample.seconds, sample.durable_seconds), (1.0, Some(0.2)));
+        assert_eq!(sample.told_seconds, None);
         assert!((sample.user_seconds.unwrap() - 0.4).abs() < 1e-9);
         assert!((sample.busy_seconds.unwrap() - 0.45).abs() < 1e-9);
         assert!((sample.waiting_seconds.unwrap() - 0.55).abs() < 1e-9);
-        assert_eq!((sample.stood_seconds, sample.elapsed_seconds), (Some(0.5), Some(1.6)));
+        assert_eq!((sample.stood_seconds, sample.elapsed_seconds), (Some(0.5), Some(1.504)));
         assert_eq!((sample.peak_anonymous_bytes, sample.peak_mapped_bytes), (Some(60), Some(0)));
         assert_eq!((sample.read_bytes, sample.device_bytes_written), (Some(5), Some(3)));
         assert_eq!((sample.limit_hits, sample.refaulted_pages), (Some(9), Some(2)));

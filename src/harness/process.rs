@@ -137,7 +137,9 @@ impl TrialProcess {
 
     /// Whether its group, where it is to be in one, still bounds it.
     pub(super) fn is_bounded(&self) -> bool {
-        self.group.as_ref().is_none_or(|group| self.members().all(|pid| group.bounds(pid)))
+        let Some(group) = &self.group else { return true };
+        // One that ended meanwhile is in no group.
+        self.members().all(|pid| group.bounds(pid) || family::lives(pid) == Some(false))
     }
 
     /// Whether it, or what it started, has the file at `path`, or one in the folder there, open or mapped.

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{self, Limits, Line};
@@ -14,6 +15,14 @@ pub const RESULTS: &str = "results.jsonl";
 
 /// What the results of an earlier run are called while a new run replaces them.
 const OLD: &str = "results.jsonl.old";
+
+/// Held while results are written, and kept by who ends the process: nobody writes after that what became of trials that it ended.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Lets no results be written any more.
+pub(super) fn freeze() {
+    std::mem::forget(WRITING.lock().unwrap_or_else(PoisonError::into_inner));
+}
 
 /// The results being written.
 ///
@@ -63,6 +72,7 @@ impl Results {
     /// # Errors
     /// Where it cannot be written.
     pub(super) fn append(&mut self, line: Line) -> Result<usize> {
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let at = |error| Error::io("write", error).at(&self.path);
         // One call for one line: whoever reads meanwhile sees whole lines.
         self.file.write_all(&text(&line).map_err(at)?).map_err(at)?;
@@ -130,6 +140,7 @@ impl Results {
 
     /// All lines once more, in a file that takes the place of the one before when it is whole and durable.
     fn rewrite(&self) -> Result<()> {
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let at = |error| Error::io("write", error).at(&self.path);
         let mut file = NewFile::create(&self.path, Existing::Replace)?;
         for line in &self.lines {

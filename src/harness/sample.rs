@@ -4,17 +4,17 @@
 //! Owns what a sample needs of a [`Runner`], and why a trial may go no further. Knows neither who comes next nor
 //! how records are kept.
 
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::config::{Contender, Regime};
 use super::group::{Afterwards, Runner};
 use super::matrix::Absent;
-use super::observe::{Observation, check_way};
+use super::observe::{Observation, Observed, check_way};
 use super::plan::Group;
 use super::process::TrialProcess;
 use super::protocol::{Reply, Request};
+use super::tree::State;
 use super::verify::{Checker, Found};
 use super::{Form, regime, tree, values_path};
 use crate::error::{Error, ErrorKind, Result};
@@ -111,7 +111,8 @@ impl Runner<'_> {
         let values = self.scope.values(entry.form, entry.leaves_sparse).filter(|_| asks_values);
         entry.asked += 1;
         let (go, silence) = (entry.asked, self.silence(group.workload, entry.form, values));
-        let before = (!is_fill(group.workload)).then(|| Written::of(&entry.path)).flatten();
+        let is_filled = is_fill(group.workload);
+        let before = if is_filled { None } else { State::of(&entry.path).ok() };
         let observation = Observation::begin(&entry.process, self.folder.path());
         let reply = entry.process.ask(&Request::Go { go }, silence);
         let observed = observation.end(&entry.process);
@@ -119,8 +120,8 @@ impl Runner<'_> {
             Reply::Done(done) => done,
             other => return Err(unexpected(&other)),
         };
-        let kept = keeps_word(group, entry, before.as_ref());
-        let is_filled = is_fill(group.workload);
+        let left = State::of(&entry.path);
+        let kept = keeps_word(group, entry, before.as_ref(), left.as_ref());
         let mut sample = observed.sample(done, is_filled, entry.baseline).map_err(Stop::failed)?;
         sample.pass = (self.scope.config.samples.passes() > 1).then_some(entry.pass + 1);
         sample.resident_before = resident_before;
@@ -135,6 +136,22 @@ impl Runner<'_> {
         match entry.process.ask(&request, silence)? {
             Reply::Answered(true) => {}
             other => return Err(unexpected(&other)),
+        }
+        let answered = self.has_only_answered(&observed, entry, values.is_some(), &answer);
+        // Whoever changed the file since is the one who was asked: others are given it anew.
+        let is_same = left.as_ref().ok() == State::of(&entry.path).ok().as_ref();
+        let same = if is_same {
+            Ok(())
+        } else {
+            Err("wrote to its file after it said that it was done".to_owned())
+        };
+        let is_whole = is_filled || (is_same && before == left.ok());
+        if !is_whole {
+            self.remake(entry)?;
+        }
+        if let Err(reason) = kept.and(answered).and(same) {
+            let sample = Some(Box::new(sample));
+            return Err(Stop::Trial { status: Status::Failed, reason, sample });
         }
         let found = self.check(group, entry, &answer, values)?;
         tree::remove(&answer)?;
@@ -152,13 +169,41 @@ impl Runner<'_> {
         sample.verified_through = found.through;
         sample.verified = found.wrong.is_none();
         let way = check_way(entry.contender, group.workload, &sample, entry.record.bytes_requested);
-        match found.wrong.or(kept.err()).or(way.err()) {
+        let held = within_limit(group, &sample);
+        match found.wrong.or(held.err()).or(way.err()) {
             None => Ok(sample),
             Some(reason) => {
                 let sample = Some(Box::new(sample));
                 Err(Stop::Trial { status: Status::Failed, reason, sample })
             }
         }
+    }
+
+    /// Whether a trial did no more since it said that it is done than leave the answer that is there. What reading all values again
+    /// takes is not looked at.
+    fn has_only_answered(
+        &self,
+        observed: &Observed,
+        entry: &Entry,
+        asks_values: bool,
+        answer: &Path,
+    ) -> Result<(), String> {
+        let bytes = match State::of(answer) {
+            Ok(_) => tree::length(answer).unwrap_or(0),
+            // What is missing is told of by who reads it.
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error.to_string()),
+        };
+        if asks_values { Ok(()) } else { observed.has_only_answered(&entry.process, bytes) }
+    }
+
+    /// Makes the file anew that a trial has changed and others read.
+    fn remake(&mut self, entry: &Entry) -> Result<(), Stop> {
+        if let Form::Shared(layout) = entry.form {
+            self.files.give_up(entry.form)?;
+            self.files.file(layout, self.context)?.map_err(Stop::from)?;
+        }
+        Ok(())
     }
 
     /// Brings the page cache into the state that the regime asks for: the resident share of the input, none for
@@ -234,41 +279,50 @@ impl Runner<'_> {
     }
 }
 
-/// By what a file shows that it was written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Written {
-    bytes: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Written {
-    /// That of the file at `path`; none of a folder.
-    fn of(path: &Path) -> Option<Self> {
-        let found = path.metadata().ok().filter(Metadata::is_file)?;
-        Some(Self { bytes: found.len(), modified: found.modified().ok() })
-    }
-}
-
 /// Whether what a trial promised holds at the moment in which it says that it is done: that its file is durable, that
 /// it is within its memory limit, that it has closed what it read, which others read next, and left it as it was.
 ///
 /// # Errors
 /// What does not hold.
-fn keeps_word(group: &Group, entry: &Entry, before: Option<&Written>) -> Result<(), String> {
+fn keeps_word(
+    group: &Group,
+    entry: &Entry,
+    before: Option<&State>,
+    left: Result<&State, &Error>,
+) -> Result<(), String> {
     if !entry.process.is_bounded() {
         return Err("left the control group that bounds its memory".to_owned());
     }
-    if before.is_some_and(|before| Written::of(&entry.path) != Some(*before)) {
+    if before.is_some() && before != left.ok() {
         return Err("wrote to the file that it was to read, which is others' too".to_owned());
     }
     if entry.process.holds(&entry.path) {
         let reason = "keeps its file open or mapped after it said that it is done: its answer may be read later";
         return Err(reason.to_owned());
     }
-    let unwritten = is_fill(group.workload).then(|| tree::unwritten_pages(&entry.path));
-    match unwritten {
-        Some(Ok(Some(pages @ 1..))) => Err(format!(
-            "says that it is done, with {pages} pages of its file not yet on the device"
+    if !is_fill(group.workload) {
+        return Ok(());
+    }
+    match left {
+        Err(error) => Err(format!("says that it is done, and has made no file: {error}")),
+        Ok(left) if left.is_empty() => Err("says that it is done, and has made no file".to_owned()),
+        Ok(_) => match tree::unwritten_pages(&entry.path) {
+            Ok(Some(pages @ 1..)) => Err(format!(
+                "says that it is done, with {pages} pages of its file not yet on the device"
+            )),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Whether a trial within a memory limit held no more of its own than that.
+///
+/// # Errors
+/// How much it held: it was elsewhere meanwhile.
+fn within_limit(group: &Group, sample: &Sample) -> Result<(), String> {
+    match group.regime.limit_bytes().zip(sample.peak_anonymous_bytes) {
+        Some((limit, held)) if held > limit => Err(format!(
+            "held {held} bytes of its own within a limit of {limit}: it left that meanwhile"
         )),
         _ => Ok(()),
     }

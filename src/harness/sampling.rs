@@ -7,6 +7,9 @@ use crate::measure;
 /// More samples are not taken, however much they differ.
 const MOST: u32 = 15;
 
+/// From so many on a number of samples is a slip of the pen.
+const MOST_FIXED: u32 = 10_001;
+
 /// In how many passes over all trials their samples are taken: what changes on a machine within minutes, as the speed of a
 /// disk that others use too, meets each trial so often.
 const PASSES: u32 = 3;
@@ -86,9 +89,13 @@ impl Sampling {
     /// [`crate::ErrorKind::InvalidArgument`] for what makes no sense.
     pub(super) fn check(self) -> Result<()> {
         match self {
+            Self::Fixed(samples @ MOST_FIXED..) => {
+                Err(mistake(format!("{samples} samples are too many")))
+            }
             Self::Fixed(0) => Err(mistake("a trial has at least one sample")),
             Self::Until { share, .. } if share.is_nan() || share <= 0.0 || share > 1.0 => {
-                Err(mistake(format!("a precision of {share} is not between 0 and 1")))
+                let percent = share * 100.0;
+                Err(mistake(format!("a precision of {percent} % is not between 0 and 100 %")))
             }
             Self::Until { seconds, .. } if seconds.is_nan() || seconds < 0.0 => {
                 Err(mistake(format!("a trial cannot take {seconds} seconds")))

@@ -9,6 +9,9 @@ use super::config::{Config, Data, Regime, mistake};
 use crate::array::Shape;
 use crate::error::{Error, Result};
 
+/// More threads than any machine has to offer are a slip of the pen.
+const MOST_THREADS: usize = 1024;
+
 /// What differs between the points of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Swept {
@@ -88,7 +91,13 @@ impl Sweep {
                 .map(|&count| match swept {
                     Swept::Rows => generated(&|shape, _| shape.rows = count),
                     Swept::Cols => generated(&|shape, _| shape.cols = count),
-                    Swept::ColumnsRead => Ok(Config { columns_read: count, ..config.clone() }),
+                    Swept::ColumnsRead => match &config.data {
+                        Data::Generated { shape, .. } if count > shape.cols => {
+                            let cols = shape.cols;
+                            Err(mistake(format!("{count} columns cannot be read of {cols}")))
+                        }
+                        _ => Ok(Config { columns_read: count, ..config.clone() }),
+                    },
                     _ => Ok(Config { threads: count, ..config.clone() }),
                 })
                 .collect(),
@@ -131,6 +140,11 @@ impl FromStr for Sweep {
             _ => {
                 let mut counts =
                     values.map(|value| count(name, value)).collect::<Result<Vec<_>>>()?;
+                if let Some(most) =
+                    counts.iter().find(|it| swept == Swept::Threads && **it > MOST_THREADS)
+                {
+                    return Err(mistake(format!("{most} threads are more than {MOST_THREADS}")));
+                }
                 counts.sort_unstable();
                 counts.dedup();
                 Self::Counts(swept, counts)

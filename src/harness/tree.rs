@@ -4,20 +4,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::{self, Residency};
 
-/// The files at `path`: itself, or all that are anywhere beneath it. What is neither file nor folder is none.
+/// The files at `path`: itself, or all that are anywhere beneath it, in the order of their names.
 ///
 /// # Errors
-/// Where there is nothing at `path`, or a folder cannot be read.
+/// Where there is nothing at `path`, a folder cannot be read, or something is neither file nor folder.
 pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut waiting = vec![path.to_owned()];
     while let Some(path) = waiting.pop() {
         let at = |error| Error::io("read", error).at(&path);
-        // A link is not followed: what it names may be no part of this.
         let kind = fs::symlink_metadata(&path).map_err(at)?.file_type();
         if kind.is_file() {
             files.push(path);
@@ -25,8 +25,13 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
             for entry in fs::read_dir(&path).map_err(at)? {
                 waiting.push(entry.map_err(at)?.path());
             }
+        } else {
+            // What a link names may lie elsewhere, in memory or be others' too; a pipe is read for ever.
+            let reason = "is neither a file nor a folder";
+            return Err(Error::new(ErrorKind::InvalidArgument, "read", reason).at(path));
         }
     }
+    files.sort_unstable();
     Ok(files)
 }
 
@@ -35,6 +40,48 @@ pub(super) fn length(path: &Path) -> Option<u64> {
     let files = files(path).ok()?;
     let lengths = files.iter().filter_map(|file| fs::metadata(file).ok());
     (!files.is_empty()).then(|| lengths.map(|metadata| metadata.len()).sum())
+}
+
+/// By what files show that they were written to, or that others took their places.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct State(Vec<FileState>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct FileState {
+    path: PathBuf,
+    bytes: u64,
+    modified: Option<SystemTime>,
+    /// Its number on the file system, and when anything about it was changed: nobody sets the latter back.
+    #[cfg(unix)]
+    node: (u64, i64, i64),
+}
+
+impl State {
+    /// That of all files at `path`.
+    ///
+    /// # Errors
+    /// As [`files`].
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let state = |path: PathBuf| {
+            let metadata = path.metadata().map_err(|error| Error::io("read", error).at(&path))?;
+            Ok(FileState {
+                bytes: metadata.len(),
+                modified: metadata.modified().ok(),
+                #[cfg(unix)]
+                node: {
+                    use std::os::unix::fs::MetadataExt;
+                    (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+                },
+                path,
+            })
+        };
+        files(path)?.into_iter().map(state).collect::<Result<_>>().map(Self)
+    }
+
+    /// Whether there is no file.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Removes what is at `path`, if anything is.
@@ -105,14 +152,28 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_not_followed() {
+    fn links_and_pipes_are_no_data() {
         let folder = tempfile::tempdir().unwrap();
         let (matrix, other) = (folder.path().join("matrix"), folder.path().join("other"));
         fs::create_dir(&matrix).unwrap();
         fs::write(&other, [0; 9]).unwrap();
         std::os::unix::fs::symlink(&other, matrix.join("link")).unwrap();
         assert_eq!(length(&matrix), None);
+        assert!(State::of(&matrix).is_err());
         remove(&matrix).unwrap();
         assert!(other.exists());
+    }
+
+    #[test]
+    fn what_was_written_to_has_another_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        assert!(State::of(&file).is_err());
+        assert!(State::of(folder.path()).unwrap().is_empty());
+        fs::write(&file, "one").unwrap();
+        let before = State::of(&file).unwrap();
+        assert_eq!(State::of(&file).unwrap(), before);
+        fs::write(&file, "three").unwrap();
+        assert_ne!(State::of(&file).unwrap(), before);
     }
 }

@@ -7,6 +7,9 @@ use rand::{RngExt, SeedableRng};
 /// few says nothing that the smallest and largest do not.
 const STUDENT: [f64; 4] = [12.706, 4.303, 3.182, 2.776];
 
+/// A nanosecond.
+const LEAST_SECONDS: f64 = 1e-9;
+
 /// How often samples are drawn anew.
 const RESAMPLES: usize = 2000;
 
@@ -44,9 +47,9 @@ fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
 /// drawn with replacement, then samples from each of them (percentile bootstrap: Efron, Tibshirani, An Introduction to
 /// the Bootstrap, 1993, chapter 13; of data in groups: Davison, Hinkley, Bootstrap Methods and their Application, 1997,
 /// section 3.8). Samples of one pass are alike in what the machine was like then, so that they say less of the
-/// next hour than as many would that are apart. With two to five, Student's interval around the median, as if noise were
-/// normal, and no narrower than from the smallest to the largest: of three samples, that alone would tell two of the
-/// same population apart in one case of ten. Of one sample nothing is known: the interval is that sample, and nothing is to
+/// next hour than as many would that are apart. With two to five, Student's interval around the median, of the samples' logarithms,
+/// as if noise made times so many times longer rather than so many seconds; and no narrower than from the smallest to the largest:
+/// of three samples, that alone would tell two of the same population apart in one case of ten. Of one sample nothing is known: the interval is that sample, and nothing is to
 /// be concluded from it.
 pub fn median_interval(passes: &[Vec<f64>], seed: u64) -> Option<Interval> {
     let passes: Vec<_> = passes.iter().filter(|samples| !samples.is_empty()).collect();
@@ -58,10 +61,12 @@ pub fn median_interval(passes: &[Vec<f64>], seed: u64) -> Option<Interval> {
         count => {
             if let Some(t) = STUDENT.get(count - 2) {
                 let middle = median(&all)?;
-                let reach = t * deviation(&all) / (count as f64).sqrt();
+                // A clock that told no time has no logarithm: the least that it can tell stands for that.
+                let logs: Vec<f64> = all.iter().map(|it| it.max(LEAST_SECONDS).ln()).collect();
+                let times = (t * deviation(&logs) / (count as f64).sqrt()).exp();
                 return Some(Interval {
-                    low: low.min(middle - reach).max(0.0),
-                    high: high.max(middle + reach),
+                    low: low.min(middle / times),
+                    high: high.max(middle * times),
                 });
             }
         }
@@ -119,14 +124,17 @@ mod tests {
     #[test]
     fn few_samples_give_students_interval() {
         let interval = median_interval(&[vec![3.0, 1.0], vec![2.0]], 1).unwrap();
-        // 4.303 · 1 / √3
-        let reach = 2.4843;
-        assert!((interval.high - 2.0 - reach).abs() < 1e-3 && interval.low == 0.0, "{interval:?}");
+        // e to the power of 4.303 · 0.5556 / √3, the deviation of ln 1, ln 2 and ln 3.
+        let times = 3.976;
+        assert!((interval.high - 2.0 * times).abs() < 0.01, "{interval:?}");
+        assert!((interval.low - 2.0 / times).abs() < 0.01, "{interval:?}");
         let interval = median_interval(&[vec![10.0, 10.2, 10.1]], 1).unwrap();
-        assert!((interval.low - 9.8516).abs() < 1e-3, "{interval:?}");
+        assert!((interval.low - 9.8547).abs() < 1e-3, "{interval:?}");
         // No narrower than what was seen.
         let interval = median_interval(&[vec![1.0, 1.0, 1.0, 1.0, 9.0]], 1).unwrap();
-        assert!(interval.low == 0.0 && interval.high >= 9.0, "{interval:?}");
+        assert!(interval.low > 0.0 && interval.high >= 9.0, "{interval:?}");
+        let none = median_interval(&[vec![0.0, 0.0]], 1).unwrap();
+        assert_eq!((none.low, none.high), (0.0, 0.0));
         let one = median_interval(&[vec![0.3]], 1).unwrap();
         assert_eq!((one.low, one.high), (0.3, 0.3));
         assert_eq!((median_interval(&[], 1), median_interval(&[vec![]], 1)), (None, None));

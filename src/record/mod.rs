@@ -196,6 +196,9 @@ pub struct Sample {
     pub pass: Option<u32>,
     /// From open until durable, or until the values are in the caller's memory; without generating data.
     pub seconds: f64,
+    /// What the program itself said, where it told of less than was waited for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told_seconds: Option<f64>,
     /// The part of `seconds` spent making it durable; null where nothing is written.
     pub durable_seconds: Option<f64>,
     /// How long its clock stood meanwhile, for values to be made. Left out by versions that did not record it, as are others

@@ -1,7 +1,7 @@
 //! What the data say, in words.
 //!
 //! A difference is claimed only where the intervals of the two medians do not overlap; else the two
-//! are level, within noise. What failed or was not verified is said too, and counts for nothing.
+//! are not told apart. What failed or was not verified is said too, and counts for nothing.
 
 use super::growth::{self, Curve};
 use super::model::{DataSet, Model, Row, Standing, memory_limit, undone};
@@ -97,11 +97,7 @@ fn wins(set: &DataSet<'_>, regime: &str, name: &str) -> Option<String> {
     }
     for (columns, workloads) in &level {
         let labels: Vec<_> = columns.iter().map(label).collect();
-        clauses.push(format!(
-            "{} are level (within noise) in {}",
-            listed(&labels),
-            listed(workloads)
-        ));
+        clauses.push(format!("{} are not told apart in {}", listed(&labels), listed(workloads)));
     }
     Some(format!("{name}, {}.", clauses.join("; ")))
 }
@@ -143,7 +139,7 @@ fn headline(set: &DataSet<'_>, row: &Row<'_>) -> Option<String> {
     let level: Vec<_> = with(Standing::Level).map(|(column, _)| label(*column)).collect();
     let mut parts = Vec::new();
     if !level.is_empty() {
-        parts.push(format!("as fast as {} (within noise)", listed(&level)));
+        parts.push(format!("not measurably faster than {}", listed(&level)));
     }
     let slower = with(Standing::Slower).take(MENTIONED);
     parts.extend(slower.filter_map(|(column, timed)| {

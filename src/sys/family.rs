@@ -33,6 +33,19 @@ fn group(leader: &Child) -> Option<rustix::process::Pid> {
     rustix::process::Pid::from_raw(i32::try_from(leader.id()).ok()?)
 }
 
+/// Whether process `pid` lives: one that has ended and was not waited for does not. None where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn lives(pid: u32) -> Option<bool> {
+    let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+    let state = process.and_then(|process| process.stat().ok()).map(|stat| stat.state);
+    Some(state.is_some_and(|state| !matches!(state, 'Z' | 'X')))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn lives(_pid: u32) -> Option<bool> {
+    None
+}
+
 /// The processes that process `pid` started, with those that they started, as far as they live; none where the system does not tell.
 #[cfg(target_os = "linux")]
 pub fn descendants(pid: u32) -> Vec<u32> {

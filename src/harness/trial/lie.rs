@@ -35,11 +35,13 @@ pub enum Lie {
     StandingClock,
     /// The file is still open when the work is said to be done, to be read for the answer.
     KeptFile,
+    /// The work is done when the answer is asked for.
+    Lazy,
 }
 
 impl Lie {
     /// Every lie.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::WrongBit,
         Self::Unsynced,
         Self::ReadingMap,
@@ -49,6 +51,7 @@ impl Lie {
         Self::LateClock,
         Self::StandingClock,
         Self::KeptFile,
+        Self::Lazy,
     ];
 
     /// The name on the command line.
@@ -63,6 +66,7 @@ impl Lie {
             Self::LateClock => "late-clock",
             Self::StandingClock => "standing-clock",
             Self::KeptFile => "kept-file",
+            Self::Lazy => "lazy",
         }
     }
 }
