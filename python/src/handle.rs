@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::SystemTime;
 
+use arraystore::format::hdf5::Location;
 use arraystore::store::{AnyStore, Budget, Context, Io, OpenOptions, RawLayout};
 use arraystore::sys::Mode;
 use arraystore::{Error, ErrorKind, Result};
@@ -185,7 +186,8 @@ fn being_filled() -> Error {
 pub type Identity = (u64, i128);
 
 fn identity(path: &Path) -> Result<Identity> {
-    let failed = |error| Error::io("open", error).at(path);
+    let path = file_of(path);
+    let failed = |error| Error::io("open", error).at(&path);
     let metadata = path.metadata().map_err(failed)?;
     let modified = metadata.modified().map_err(failed)?;
     let since = match modified.duration_since(SystemTime::UNIX_EPOCH) {
@@ -193,6 +195,11 @@ fn identity(path: &Path) -> Result<Identity> {
         Err(before) => -(before.duration().as_nanos() as i128),
     };
     Ok((metadata.len(), since))
+}
+
+/// The file that a path names: of a dataset in a file, that file.
+fn file_of(path: &Path) -> PathBuf {
+    Location::of(path).map_or_else(|| path.to_owned(), |location| location.file)
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -239,6 +246,11 @@ impl Current {
     /// By what the file that was opened is known again.
     pub fn identity(&self) -> Option<Identity> {
         self.identity
+    }
+
+    /// The file itself, where the path names a dataset in one; also once this process works in another folder.
+    pub fn file(&self) -> PathBuf {
+        file_of(&self.absolute)
     }
 
     pub fn opening(&self) -> &Opening {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arraystore::array::{DType, IndexWidth, Order, Shape};
 use arraystore::store::{
-    Access, AnyStore, ArrayStoreExt, CreateOptions, Extents, Io, Layout, RawLayout, Stats,
-    TileOrder,
+    Access, AnyStore, ArrayStoreExt, CreateOptions, Extents, FileKind, Io, Layout, RawLayout,
+    Stats, TileOrder,
 };
 use arraystore::sys::Mode;
 use arraystore::{dispatch, with_store};
@@ -330,6 +330,18 @@ impl Store {
     #[getter]
     fn path(&self) -> PathBuf {
         self.current.opening().path.clone()
+    }
+
+    /// The file itself, where the path names a dataset in one.
+    #[getter]
+    fn file(&self) -> PathBuf {
+        self.current.file()
+    }
+
+    /// Whether the file holds other things too, as HDF5 files do.
+    #[getter]
+    fn contained(&self) -> bool {
+        FileKind::of(&self.current.opening().path) == FileKind::Hdf5
     }
 
     /// Whether it was closed.

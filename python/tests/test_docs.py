@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -35,3 +36,28 @@ def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             block += '\na = arraystore.open("data.npy")\n'
         exec(compile(block, str(PAGE), "exec"), names)
     names["a"].close()
+
+
+RECIPE = PAGE.with_name("recipe.md")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_recipe_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", RECIPE.read_text(), re.DOTALL | re.MULTILINE):
+        exec(compile(block.replace("1_000_000", "10_000"), str(RECIPE), "exec"), names)
+    assert isinstance(names["means"], np.ndarray) and names["means"].shape == (100,)
+
+
+def test_what_the_recipe_takes_is_what_was_measured() -> None:
+    record = PAGE.parents[1] / "reports" / "python" / "recipe.json"
+    medians = json.loads(record.read_text())["medians"]
+    contenders = ["arraystore", "np.memmap", "np.memmap, expert"]
+    for step in medians["arraystore"]:
+        cells = " | ".join(in_words(medians[name][step]) for name in contenders)
+        assert f"| {step} | {cells} |" in RECIPE.read_text()
+
+
+def in_words(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"

@@ -169,7 +169,10 @@ fn config(args: &CompareArgs, common: &Common, invocation: &Invocation) -> Resul
     Ok(Config {
         data,
         order: args.order,
-        backends: chosen(&args.backends, &Backend::ALL)?,
+        backends: match args.backends.is_empty() {
+            true => Backend::USUAL.to_vec(),
+            false => chosen(&args.backends, &Backend::ALL)?,
+        },
         peers,
         workloads: match args.workloads.is_empty() {
             true => Workload::USUAL.to_vec(),

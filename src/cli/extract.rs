@@ -32,6 +32,11 @@ pub(super) fn run(args: &ExtractArgs, common: &Common) -> anyhow::Result<Outcome
     Ok(Outcome::Done)
 }
 
+/// Whether the output is a file that a store keeps.
+fn is_array(out: &Path) -> bool {
+    matches!(FileKind::of(out), FileKind::Npy | FileKind::Hdf5)
+}
+
 /// As what to write: as said, else by the extension.
 fn format(args: &ExtractArgs) -> Result<ExtractFormat> {
     if let FileKind::Npz | FileKind::Mtx = FileKind::of(&args.out) {
@@ -39,9 +44,9 @@ fn format(args: &ExtractArgs) -> Result<ExtractFormat> {
             .at(&args.out)
             .hint("write an .npy file and convert it: arraystore convert VALUES.npy VALUES.npz"));
     }
-    let is_npy = FileKind::of(&args.out) == FileKind::Npy;
+    let is_npy = is_array(&args.out);
     if is_npy && args.format.is_some_and(|format| format != ExtractFormat::Npy) {
-        return Err(usage("an .npy file holds no text: name the output otherwise").at(&args.out));
+        return Err(usage("an array file holds no text: name the output otherwise").at(&args.out));
     }
     let is_csv = |extension: &OsStr| extension.eq_ignore_ascii_case("csv");
     Ok(args.format.unwrap_or_else(|| match args.out.extension() {
@@ -59,7 +64,7 @@ fn extract<T: AnyElement>(
     context: &Context,
 ) -> anyhow::Result<()> {
     let shape = selection.shape(store.spec().shape)?;
-    if FileKind::of(&args.out) == FileKind::Npy {
+    if is_array(&args.out) {
         return extract_to_store(store, selection, shape, args, context);
     }
     let mut out = Output::open(&args.out, args.force.existing())?;

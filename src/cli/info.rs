@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Outcome;
 use super::args::{AccessArgs, InfoArgs};
 use super::files;
-use crate::store::{Context, FileKind, Layout};
+use crate::store::{Chunking, Context, FileKind, Layout};
 use crate::sys::Mode;
 
 pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
@@ -20,9 +20,11 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
         FileKind::Npy => "npy",
         FileKind::Npz => "npz",
         FileKind::Mtx => "mtx",
+        FileKind::Hdf5 => "hdf5",
         FileKind::Raw => "raw",
     };
     let (backend, order, layout) = match spec.layout {
+        Layout::Dense(_) if stats.chunks.is_some() => ("chunks".to_owned(), None, None),
         Layout::Dense(order) => ("memmap".to_owned(), Some(order.to_string()), None),
         Layout::Sparse(compression) => {
             (format!("sparse-{compression}"), None, Some(compression.to_string()))
@@ -36,7 +38,7 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let in_place = store.capabilities().mapped;
     let mut out = io::stdout().lock();
     if args.json {
-        let document = json!({
+        let mut document = json!({
             "path": args.file.display().to_string(),
             "format": format,
             "backend": backend,
@@ -53,6 +55,10 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
             "ignored_bytes": stats.ignored_bytes,
             "in_place": in_place,
         });
+        if let Some(Chunking { rows, cols, stored_bytes }) = stats.chunks {
+            let chunks = json!({ "rows": rows, "columns": cols, "stored_bytes": stored_bytes });
+            document["chunks"] = chunks;
+        }
         writeln!(out, "{document:#}")?;
         return Ok(Outcome::Done);
     }
@@ -94,7 +100,13 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
         let bytes = stats.ignored_bytes;
         writeln!(out, "ignored  {why}; {bytes} bytes behind the data are ignored")?;
     }
-    if stats.read_from.is_some() {
+    if let Some(Chunking { rows, cols, stored_bytes }) = stats.chunks {
+        writeln!(out, "chunks   {rows}x{cols}, of which {stored_bytes} bytes are stored")?;
+        writeln!(
+            out,
+            "in place no: chunks are decoded as they are read; convert makes a file used in place"
+        )?;
+    } else if stats.read_from.is_some() {
         writeln!(
             out,
             "in place no: all of it is read before the first value is used; convert makes a file used in place"

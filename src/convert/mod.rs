@@ -161,7 +161,7 @@ fn output_format(output: &Path, target: Target, input: Layout) -> Result<Format>
                 Layout::Dense(_) => Listing::MarketArray,
             }))
         }
-        FileKind::Npy | FileKind::Raw => {
+        kind @ (FileKind::Npy | FileKind::Raw | FileKind::Hdf5) => {
             if target.layout.is_some() {
                 return misfit(
                     "a dense file has an order (c, f), not a layout; sparse files end in .npz",
@@ -169,6 +169,14 @@ fn output_format(output: &Path, target: Target, input: Layout) -> Result<Format>
             }
             if target.zeros == StoredZeros::Dropped {
                 return misfit(NO_ENTRIES);
+            }
+            if kind == FileKind::Hdf5 {
+                return match target.order {
+                    Some(Order::Fortran) => {
+                        misfit("HDF5 keeps rows together: it has no other order")
+                    }
+                    Some(Order::C) | None => Ok(Format::Store(Layout::Dense(Order::C))),
+                };
             }
             let natural = if input.is_columnar() { Order::Fortran } else { Order::C };
             Ok(Format::Store(Layout::Dense(target.order.unwrap_or(natural))))

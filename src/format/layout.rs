@@ -27,6 +27,8 @@ pub enum StatedBy {
     Header,
     /// The file's header, which bears the mark of an append that was not finished: what follows the data is ignored.
     GrowingHeader,
+    /// A file that holds other things too, such as an HDF5 file: its length says nothing, and it does not grow.
+    Container,
 }
 
 /// What a dense file holds and where, checked against the file's length.

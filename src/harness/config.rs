@@ -27,11 +27,17 @@ pub enum Backend {
     SparseCsr,
     /// A file compressed by columns, mapped.
     SparseCsc,
+    /// A contiguous dataset of an HDF5 file, in C order, by positioned reads and writes.
+    Hdf5,
 }
 
 impl Backend {
     /// Every backend, in the order in which reports show them.
-    pub const ALL: [Self; 4] = [Self::Memmap, Self::Seek, Self::SparseCsr, Self::SparseCsc];
+    pub const ALL: [Self; 5] =
+        [Self::Memmap, Self::Seek, Self::SparseCsr, Self::SparseCsc, Self::Hdf5];
+
+    /// Those that are compared where nothing else is said.
+    pub const USUAL: [Self; 4] = [Self::Memmap, Self::Seek, Self::SparseCsr, Self::SparseCsc];
 
     /// The name in records and on the command line.
     pub const fn id(self) -> &'static str {
@@ -40,6 +46,7 @@ impl Backend {
             Self::Seek => "seek",
             Self::SparseCsr => "sparse-csr",
             Self::SparseCsc => "sparse-csc",
+            Self::Hdf5 => "hdf5",
         }
     }
 
@@ -49,13 +56,14 @@ impl Backend {
             Self::Memmap | Self::Seek => Layout::Dense(order),
             Self::SparseCsr => Layout::Sparse(Compression::Csr),
             Self::SparseCsc => Layout::Sparse(Compression::Csc),
+            Self::Hdf5 => Layout::Dense(Order::C),
         }
     }
 
     /// How it reaches its files.
     pub const fn io(self) -> Io {
         match self {
-            Self::Seek => Io::Positioned,
+            Self::Seek | Self::Hdf5 => Io::Positioned,
             Self::Memmap | Self::SparseCsr | Self::SparseCsc => Io::Mapped,
         }
     }
@@ -247,6 +255,7 @@ impl Config {
     /// How the contender's data lie.
     pub fn form(&self, contender: Contender) -> Form {
         match contender {
+            Contender::Backend(Backend::Hdf5) => Form::Hdf5,
             Contender::Backend(backend) => Form::Shared(backend.layout(self.order)),
             Contender::Peer(peer) => {
                 self.peers[peer].layout.map_or(Form::Own { peer }, Form::Shared)
@@ -300,6 +309,9 @@ impl Config {
             return Err(mistake(format!("'{}' is a backend's name, not a peer's", peer.name)));
         }
         match () {
+            () if self.backends.contains(&Backend::Hdf5) && !cfg!(feature = "hdf5") => {
+                Err(mistake("backend hdf5: this build lacks the feature hdf5"))
+            }
             () if names.is_empty() => Err(mistake("no backend takes part")),
             () if self.workloads.is_empty() => Err(mistake("there is no workload")),
             () if self.regimes.is_empty() => Err(mistake("there is no regime")),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::array::Order;
 use crate::store::Layout;
 
 /// How a contender's data lie.
@@ -9,6 +10,8 @@ use crate::store::Layout;
 pub enum Form {
     /// A file in a layout that this crate reads and writes: one serves all who want it.
     Shared(Layout),
+    /// A contiguous dataset in an HDF5 file, in C order.
+    Hdf5,
     /// A file or folder in a format of this peer's own, which nobody else reads.
     Own {
         /// Which peer, as its place in the configuration.
@@ -24,6 +27,7 @@ impl Form {
     pub const fn layout(self) -> Option<Layout> {
         match self {
             Self::Shared(layout) => Some(layout),
+            Self::Hdf5 => Some(Layout::Dense(Order::C)),
             Self::Own { .. } => None,
         }
     }
@@ -38,6 +42,7 @@ impl Form {
         match self {
             Self::Shared(Layout::Dense(_)) => "npy",
             Self::Shared(Layout::Sparse(_)) => "npz",
+            Self::Hdf5 => "h5",
             Self::Own { .. } => Self::OWN,
         }
     }
@@ -54,6 +59,7 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shared(layout) => layout.fmt(f),
+            Self::Hdf5 => f.write_str("hdf5"),
             Self::Own { peer } => write!(f, "{}-{peer}", Self::OWN),
         }
     }

@@ -218,8 +218,8 @@ impl Runner<'_> {
             self.folder.file(&format!("fill-{place}.{}", form.extension()))
         } else {
             let path = match form {
-                Form::Shared(layout) => {
-                    self.files.file(layout, self.context)?.map_err(Stop::from)?
+                Form::Shared(_) | Form::Hdf5 => {
+                    self.files.file(form, self.context)?.map_err(Stop::from)?
                 }
                 Form::Own { .. } => self.own_data(entrant, group.workload)?,
             };

@@ -8,13 +8,13 @@ use super::folder::DataFolder;
 use super::scope::Scope;
 use super::space::Extent;
 use super::verify::Checker;
-use crate::array::{DType, Element, Shape, dispatch};
+use crate::array::{DType, Element, Order, Shape, dispatch};
 use crate::convert::{SparseLayout, Target, convert};
 use crate::error::Result;
 use crate::record::{self, Status};
 use crate::store::{
-    self, AnyStore, ArrayStore, Context, CreateOptions, Io, Layout, OpenOptions, Spec, TileOrder,
-    Values,
+    self, AnyStore, ArrayStore, Context, CreateOptions, FileKind, Io, Layout, OpenOptions, Spec,
+    TileOrder, Values,
 };
 use crate::with_store;
 use crate::workload::{Answers, Distribution, Generated};
@@ -125,13 +125,15 @@ impl Matrix {
         let (order, layout) = match form {
             Form::Shared(Layout::Dense(order)) => (Some(order.to_string()), None),
             Form::Shared(Layout::Sparse(compression)) => (None, Some(compression.to_string())),
+            Form::Hdf5 => (Some(Order::C.to_string()), None),
             Form::Own { .. } => (None, Some(Form::OWN.to_owned())),
         };
         let source = match &self.origin {
             Origin::Generated(_) => Some("generated".to_owned()),
-            Origin::Input { path, .. } => {
-                path.file_name().map(|name| name.to_string_lossy().into_owned())
-            }
+            Origin::Input { path, .. } => path.file_name().map(|name| match FileKind::of(path) {
+                FileKind::Hdf5 => dataset_name(path),
+                _ => name.to_string_lossy().into_owned(),
+            }),
         };
         record::Data {
             shape: [self.shape.rows, self.shape.cols],
@@ -168,6 +170,14 @@ impl Matrix {
         }
         Checker { matrix: self, context }.data_file(layout, path)
     }
+}
+
+/// A dataset's file and its path in it, without the file's folder.
+fn dataset_name(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let file = text.rfind(":/").map_or(&*text, |end| &text[..end]);
+    let folder = file.rfind(std::path::is_separator).map_or(0, |end| end + 1);
+    text[folder..].to_owned()
 }
 
 /// What makes a file of `layout`.
@@ -219,19 +229,20 @@ impl<'a> DataFiles<'a> {
         Self { matrix, folder, made: Vec::new() }
     }
 
-    /// The file in `layout`.
+    /// The file in `form`, which is no peer's own.
     ///
     /// # Errors
     /// Cancelled, as an error; the inner one says why there is no such file, each time.
     pub(super) fn file(
         &mut self,
-        layout: Layout,
+        form: Form,
         context: &Context,
     ) -> Result<Result<PathBuf, Absent>> {
-        if let Some(made) = self.made(layout.into()) {
+        if let Some(made) = self.made(form) {
             return Ok(made.clone());
         }
-        let path = self.path(layout.into());
+        let path = self.path(form);
+        let layout = form.layout().expect("a peer makes its own data");
         let made = match self.matrix.write(&path, layout, context) {
             Err(error) if error.kind() == crate::ErrorKind::Cancelled => return Err(error),
             Err(error) => {
@@ -240,7 +251,7 @@ impl<'a> DataFiles<'a> {
             }
             Ok(()) => Ok(path),
         };
-        self.made.push((layout.into(), made.clone()));
+        self.made.push((form, made.clone()));
         Ok(made)
     }
 

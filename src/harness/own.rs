@@ -49,8 +49,10 @@ impl Runner<'_> {
 
     /// Lets a peer make its data at `path`.
     fn make(&mut self, entrant: Entrant<'_>, workload: Workload, path: &Path) -> Result<(), Stop> {
-        let source =
-            self.files.file(self.scope.config.source(), self.context)?.map_err(Stop::from)?;
+        let source = self
+            .files
+            .file(self.scope.config.source().into(), self.context)?
+            .map_err(Stop::from)?;
         self.observer.doing(&format!("{}, making its own data", entrant.name()));
         let process = self.unlimited(entrant, workload, path, Some(source))?;
         process.end();

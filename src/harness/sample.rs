@@ -199,9 +199,9 @@ impl Runner<'_> {
 
     /// Makes the file anew that a trial has changed and others read.
     fn remake(&mut self, entry: &Entry) -> Result<(), Stop> {
-        if let Form::Shared(layout) = entry.form {
+        if !matches!(entry.form, Form::Own { .. }) {
             self.files.give_up(entry.form)?;
-            self.files.file(layout, self.context)?.map_err(Stop::from)?;
+            self.files.file(entry.form, self.context)?.map_err(Stop::from)?;
         }
         Ok(())
     }
@@ -246,9 +246,9 @@ impl Runner<'_> {
                 let shape = selection.shape(self.matrix.shape)?;
                 checker.values(group.workload, shape, answer)
             }
-            None if is_fill(group.workload) => match entry.form {
-                Form::Shared(layout) => checker.file(entry.contender, layout, &entry.path, answer),
-                Form::Own { .. } => return self.read_back(entry, answer),
+            None if is_fill(group.workload) => match entry.form.layout() {
+                Some(layout) => checker.file(entry.contender, layout, &entry.path, answer),
+                None => return self.read_back(entry, answer),
             },
             None if group.workload.answer() == AnswerKind::Product => checker.product(answer),
             None => checker.sums(group.workload, answer, values),

@@ -78,7 +78,7 @@ impl<'a> Scope<'a> {
             return None;
         }
         let what = match (form, workload) {
-            (Form::Shared(Layout::Dense(_)), _) => "its dense file",
+            (Form::Shared(Layout::Dense(_)) | Form::Hdf5, _) => "its dense file",
             (Form::Own { .. }, _) => "the dense file that it makes its own from",
             (_, Workload::FillColumns) => "all columns that it is given",
             (_, Workload::ShuffleEpoch) => "all rows that it is given",
@@ -199,7 +199,7 @@ mod tests {
     fn of_input() -> Config {
         Config {
             data: Data::Input { path: "web.mtx".into(), options: Box::default() },
-            backends: Backend::ALL.to_vec(),
+            backends: Backend::USUAL.to_vec(),
             workloads: Workload::ALL.to_vec(),
             regimes: vec![Regime::Warm],
             ..config()

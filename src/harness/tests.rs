@@ -324,7 +324,8 @@ fn fills_that_leave_nothing_or_something_else_fail() {
     );
     let garbage = script.replace("*'\"go\"'*)", "*'\"go\"'*) echo garbage > \"$file\";");
     let garbage = record(&garbage, Workload::FillColumns, 0.0);
-    assert_eq!((garbage.status, garbage.samples.len()), (Status::Failed, 0));
+    assert_eq!((garbage.status, garbage.samples.len()), (Status::Failed, 1));
+    assert!(!garbage.samples[0].verified);
 }
 
 #[test]

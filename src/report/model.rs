@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{NamedRun, number};
 use crate::record::{Data, Line, Run, Status, Summary, Trial};
 
-const BACKENDS: [&str; 4] = ["memmap", "seek", "sparse-csr", "sparse-csc"];
+const BACKENDS: [&str; 5] = ["memmap", "seek", "sparse-csr", "sparse-csc", "hdf5"];
 const WORKLOADS: [&str; 8] = [
     "fill-columns",
     "extract-column",

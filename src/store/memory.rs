@@ -63,6 +63,7 @@ impl<T: Element> ArrayStore for MemoryStore<T> {
             stored: self.array.len() as u64,
             ignored_bytes: 0,
             read_from: None,
+            chunks: None,
         }
     }
 

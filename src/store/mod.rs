@@ -8,10 +8,14 @@ mod any;
 mod append;
 mod behind;
 mod buffer;
+#[cfg(feature = "hdf5")]
+mod chunked;
 mod context;
 mod copy;
 mod dense;
 mod digest;
+#[cfg_attr(not(feature = "hdf5"), path = "without_hdf5.rs")]
+mod hdf5;
 mod memory;
 mod open;
 mod pieces;
@@ -43,7 +47,7 @@ pub use product::Along;
 pub(crate) use product::multiply_as_f64;
 pub use shuffle::BatchVisitor;
 pub use sparse::{SparseStore, SparseView};
-pub use spec::{Capabilities, Extents, GrowthAxis, Layout, Spec, Stats};
+pub use spec::{Capabilities, Chunking, Extents, GrowthAxis, Layout, Spec, Stats};
 pub use tile::{Compressed, Entries, Indices, OwnedIndices, Tile, Values};
 pub use traits::{ArrayStore, ArrayStoreExt, ColumnSource, ColumnWriter, TileWriter};
 pub use verify::{Difference, compare};

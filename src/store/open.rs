@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::dense::DenseStore;
+use super::hdf5;
 use super::reader::DeviceReader;
 use super::sparse::{SparseFile, SparseStore};
 use super::{AnyElement, AnyStore, ArrayStore, Context, Layout};
 use crate::array::{DType, Order, Shape, dispatch};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::hdf5::Location;
 use crate::format::raw::RawLayout;
 use crate::format::{DenseLayout, npy};
 use crate::sys::{Device, DiskMedium, Existing, LockPolicy, Medium, Mode};
@@ -42,6 +44,8 @@ pub enum FileKind {
     Npz,
     /// `.mtx`: Matrix Market, in text.
     Mtx,
+    /// `.h5`, `.hdf5`, `.he5`, `.nc`, and a dataset in one, `run.h5:/group/data`: HDF5.
+    Hdf5,
     /// Anything else: dense, without a header.
     Raw,
 }
@@ -49,6 +53,9 @@ pub enum FileKind {
 impl FileKind {
     /// The kind of the file at `path`.
     pub fn of(path: &Path) -> Self {
+        if Location::of(path).is_some() {
+            return Self::Hdf5;
+        }
         match path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase).as_deref() {
             Some("npy") => Self::Npy,
             Some("npz") => Self::Npz,
@@ -149,6 +156,9 @@ impl AnyStore {
     /// # Errors
     /// As [`AnyStore::open`].
     pub fn open_on(medium: Arc<dyn Medium>, path: &Path, options: &OpenOptions) -> Result<Self> {
+        if let Some(location) = Location::of(path) {
+            return hdf5::open(&location, medium, options);
+        }
         let OpenOptions { mode, lock, raw, context, .. } = options;
         let device = medium.open(path, *mode, *lock)?;
         if let kind @ (FileKind::Npz | FileKind::Mtx) = FileKind::of(path) {
@@ -190,6 +200,9 @@ impl AnyStore {
             (FileKind::Raw, Layout::Dense(order)) => {
                 Box::new(DenseStore::<T>::create_raw(medium, path, *shape, order, *existing, context)?)
             }
+            (FileKind::Hdf5, Layout::Dense(Order::C)) => {
+                hdf5::create::<T>(medium, path, options)?
+            }
             (FileKind::Npz, Layout::Sparse(compression)) => {
                 Box::new(SparseStore::<T>::create(medium, path, *shape, compression, *existing, context)?)
             }
@@ -206,7 +219,7 @@ impl AnyStore {
                 format!("layout {layout} does not fit the extension"),
             )
             .at(path)
-            .hint("sparse matrices (csr, csc) are kept in .npz files, dense ones (c, f) in .npy or raw files")),
+            .hint("sparse matrices (csr, csc) are kept in .npz files, dense ones (c, f) in .npy or raw files, or (c) in .h5")),
         })))
     }
 }

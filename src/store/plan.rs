@@ -147,6 +147,8 @@ pub enum StepKind {
     StageEntries,
     /// Merge staged entries with the file into a new one.
     MergeEntries,
+    /// Read the chunks that hold wanted elements, and undo what was done to make them smaller.
+    DecodeChunks,
 }
 
 impl Plan {
@@ -231,6 +233,7 @@ impl StepKind {
             Self::ScanEntries => "scan entries",
             Self::StageEntries => "stage entries",
             Self::MergeEntries => "merge entries",
+            Self::DecodeChunks => "decode chunks",
         }
     }
 }

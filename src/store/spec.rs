@@ -84,6 +84,19 @@ pub struct Stats {
     /// The format of a file that is no CSR, no CSC and not dense: all of it is read, into one of these, before the first
     /// value is.
     pub read_from: Option<&'static str>,
+    /// The chunks of a file that keeps its elements in such.
+    pub chunks: Option<Chunking>,
+}
+
+/// The blocks that a file keeps its elements in, each read and perhaps decompressed as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunking {
+    /// Rows of a chunk.
+    pub rows: usize,
+    /// Columns of a chunk: of an N-D file, the cells of all its axes but the first.
+    pub cols: usize,
+    /// Bytes of the file that all of them take.
+    pub stored_bytes: u64,
 }
 
 /// Where a file's arrays lie, in the machine's own byte order and one element behind the other: what a program needs that

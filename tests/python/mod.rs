@@ -1,4 +1,4 @@
-//! Python with NumPy and SciPy, for tests that let them check what is written here.
+//! Python with NumPy, SciPy and libraries that write HDF5, for tests that let them check what is written here.
 //!
 //! Where `python3` has them, it is used; else an environment of its own is made once under `target/python`,
 //! from the package registry. Where they cannot be had, `ARRAYSTORE_WITHOUT_PYTHON=1` leaves these tests
@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const ADVICE: &str = "install Python 3 with numpy and scipy, or set ARRAYSTORE_WITHOUT_PYTHON=1";
+const ADVICE: &str = "install Python 3 with numpy, scipy, h5py, tables and netCDF4, or set ARRAYSTORE_WITHOUT_PYTHON=1";
 
 /// A command that runs the script of this name under tests/python; none where Python was given up on purpose.
 pub fn script(name: &str) -> Option<Command> {
@@ -46,13 +46,14 @@ fn find() -> PathBuf {
         let requirements = Path::new(ROOT).join("tests/python/requirements.txt");
         let install = ["-m", "pip", "install", "--quiet", "-r"].map(OsStr::new);
         run(&own, install.into_iter().chain([requirements.as_os_str()]));
-        assert!(has_packages(&own), "numpy and scipy were installed and are not there: {ADVICE}");
+        assert!(has_packages(&own), "packages were installed and are not there: {ADVICE}");
     }
     own
 }
 
 fn has_packages(python: &Path) -> bool {
-    let output = Command::new(python).args(["-c", "import numpy, scipy"]).output();
+    let output =
+        Command::new(python).args(["-c", "import numpy, scipy, h5py, tables, netCDF4"]).output();
     output.is_ok_and(|output| output.status.success())
 }
 

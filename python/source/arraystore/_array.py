@@ -195,7 +195,7 @@ class Array(Lazy):
         """The same file as one column of all its elements, where it can be seen so."""
         if self.closed:
             raise ValueError("the array is closed")
-        if self.extents is None or self.mode != "r" or not self.size:
+        if self.extents is None or self.contained or self.mode != "r" or not self.size:
             return None
         if not hasattr(self, "_column"):
             raw = (self.size, 1, self.dtype_name, "c", self.extents[0], None)
@@ -269,7 +269,7 @@ class Array(Lazy):
         if self.closed:
             raise ValueError("the array is closed")
         if self.extents is None or self.mode != "r":
-            why = "open for writing" if self.mode != "r" else "of the other byte order, or not aligned"
+            why = "open for writing" if self.mode != "r" else "of the other byte order, not aligned, or in chunks"
             raise ValueError(f"{os.fspath(self.path)} cannot be mapped as an array: it is {why}; a[...] reads it")
         if not self.size:
             return np.empty(self.shape, self.dtype)
@@ -405,7 +405,7 @@ class _Map(mmap.mmap):
 
 def mapped(store: Lazy, offset: int, dtype: np.dtype, shape: tuple[int, ...], order: Literal["C", "F"] = "C") -> np.ndarray:
     """An array in the store's file, in place, read-only."""
-    with open(store._where, "rb") as file:
+    with open(store.file, "rb") as file:
         found = os.fstat(file.fileno())
         if (found.st_size, found.st_mtime_ns) != store.identity:
             raise ValueError(f"{os.fspath(store.path)} has been written to since it was opened: open it anew")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from ._sparse import SparseArray
 
 DEFAULT_MEMORY = "256MiB"
 
+# Names of HDF5 files, and of datasets in them.
+_HDF5 = re.compile(r".+\.(h5|hdf5|he5|nc)(:/.*)?$", re.IGNORECASE | re.DOTALL)
 _BACKENDS = {None: None, "memmap": True, "seek": False}
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.glusterfs", "lustre", "beegfs", "fuse.sshfs", "afs"}
 
@@ -39,8 +42,8 @@ def open(  # as io.open and gzip.open
     offset: int = 0,
     threads: int | None = None,
 ) -> Array | SparseArray:
-    """Opens the file at `path` and reads nothing of its data: `.npy`, `.npz` as SciPy saves sparse matrices, `.mtx`, or with `dtype`
-    and `shape` (and `order`, and `offset` in bytes) a file without a header, as `np.memmap` makes.
+    """Opens the file at `path` and reads nothing of its data: `.npy`, a dataset of an HDF5 file (`run.h5:/group/data`, or `run.h5` where
+    it holds only one), `.npz` as SciPy saves sparse matrices, `.mtx`, or with `dtype` and `shape` (and `order`, and `offset` in bytes) a file without a header, as `np.memmap` makes.
 
     `backend` is 'memmap' or 'seek' (positioned reads): by default a map, and on network file systems positioned reads, since a
     map of a file whose server goes away ends the process. `mode` is 'r', 'r+' (writing: excludes other writers and readers) or 'c'
@@ -71,7 +74,7 @@ def open(  # as io.open and gzip.open
         if stat.S_ISDIR(os.stat(path).st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         raise ValueError(f"{name}: a file without a header needs dtype= and shape= (and order=, offset=)")
-    kind = Array if _ending(name) == ".npy" else SparseArray
+    kind = SparseArray if _ending(name) in (".npz", ".mtx") else Array
     return kind(path, **how)
 
 
@@ -98,7 +101,7 @@ def create(
     layout = order.lower() if sparse else _order(order).lower()
     if sparse and len(axes) != 2:
         raise ValueError(f"{name}: a sparse matrix has two axes, not {len(axes)}")
-    if not sparse and _ending(name) != ".npy" and len(axes) != 2:
+    if not sparse and not _ending(name) and len(axes) != 2:
         raise ValueError(f"{name}: a file without a header keeps no shape of {len(axes)} axes; end its name in .npy")
     rows, cols = Layout(axes, "F" if layout == "f" else "C").matrix
     how = {
@@ -121,7 +124,7 @@ def convert(
     memory: int | str = DEFAULT_MEMORY,
     threads: int | None = None,
 ) -> Array | SparseArray:
-    """Converts a file to another, by their names' endings, and opens that: `.npy`, `.npz`, `.mtx`; a target of any other name has
+    """Converts a file to another, by their names' endings, and opens that: `.npy`, `.h5`, `.npz`, `.mtx`; a target of any other name has
     no header, and has to be told `dtype` and `shape` when it is opened again.
 
     `order` is 'C', 'F', 'csr', 'csc' or 'coo'. The target appears whole or not at all.
@@ -199,7 +202,9 @@ def _axes(shape: int | Iterable[int] | None) -> tuple[int, ...]:
 
 
 def _ending(name: str) -> str:
-    """The ending of a name that says what is in the file, in small letters; empty where none does."""
+    """The ending of a name that says what is in the file, in small letters; empty where none does; '.h5' of all that is HDF5."""
+    if _HDF5.match(name):
+        return ".h5"
     ending = os.path.splitext(name)[1].lower()
     return ending if ending in (".npy", ".npz", ".mtx") else ""
 

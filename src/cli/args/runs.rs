@@ -19,7 +19,7 @@ pub(in crate::cli) struct CompareArgs {
     /// Shares of cells that are not zero [default: 1,0.01]
     #[arg(long, value_name = "D,D", value_delimiter = ',')]
     pub density: Vec<f64>,
-    /// Backends [default: memmap,seek,sparse-csr,sparse-csc]
+    /// Backends; hdf5 is one more [default: memmap,seek,sparse-csr,sparse-csc]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub backends: Vec<String>,
     /// Manifests of other programs to take part; all: those of a checkout of this project, with what they need

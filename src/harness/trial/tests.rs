@@ -91,7 +91,7 @@ fn samples_are_taken_and_answered() {
 fn what_is_not_supported_is_said_before_anything_is_opened() {
     let path = Path::new("/nonexistent/m.npy");
     for (name, value) in [
-        ("backend", json!("hdf5")),
+        ("backend", json!("tape")),
         ("workload", json!("sort")),
         ("rows", json!([40])),
         ("columns", json!({ "start": 0, "stop": 6, "step": 0 })),

@@ -92,6 +92,7 @@ impl<T: Element> DenseStore<T> {
             stored: settled as u64 * line_items as u64,
             ignored_bytes,
             read_from: None,
+            chunks: None,
         }
     }
 }

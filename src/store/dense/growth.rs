@@ -43,6 +43,8 @@ pub(super) struct Growth {
     order: Order,
     /// The shape that the header states, but for the length of the growing axis.
     axes: Vec<usize>,
+    /// Whether it lies in a file that holds other things too.
+    is_contained: bool,
     /// How many lines others see, or will if nothing is appended.
     settled_lines: usize,
 }
@@ -51,7 +53,7 @@ impl Growth {
     /// Of the file on `device`, which is opened for writing.
     pub(super) fn new(stage: Stage, device: &dyn Device, layout: &DenseLayout) -> Result<Self> {
         let header_bytes = match layout.stated_by {
-            StatedBy::Caller => 0,
+            StatedBy::Caller | StatedBy::Container => 0,
             // At most [`npy::MAX_HEADER_BYTES`].
             StatedBy::Header | StatedBy::GrowingHeader => layout.data_offset as usize,
         };
@@ -68,6 +70,7 @@ impl Growth {
             dtype: layout.dtype,
             order: layout.order,
             axes: layout.file_shape.clone().unwrap_or_else(|| vec![shape.rows, shape.cols]),
+            is_contained: layout.stated_by == StatedBy::Container,
             settled_lines,
         })
     }
@@ -85,9 +88,10 @@ impl Growth {
     pub(super) fn check(&self, lines: usize) -> Result<()> {
         let refuse = |reason| {
             let error = Error::new(ErrorKind::Unsupported, "append", reason);
-            Err(error.hint("convert it to a two-dimensional file first"))
+            Err(error.hint("convert it to a two-dimensional .npy file first"))
         };
         match (&*self.axes, self.order) {
+            _ if self.is_contained => refuse("a contiguous dataset of an HDF5 file does not grow"),
             ([], _) => refuse("a scalar has no axis to grow along"),
             ([_], Order::Fortran) => refuse("a 1-D array in Fortran order does not grow"),
             _ if self.header.is_empty() => Ok(()),

@@ -379,7 +379,7 @@ fn interleave_tile<const N: usize>(
 }
 
 /// Reverses the bytes of every unit of `unit` bytes: from one byte order to the other.
-pub(super) fn swap_bytes(unit: usize, bytes: &mut [u8]) {
+pub(in crate::store) fn swap_bytes(unit: usize, bytes: &mut [u8]) {
     fn swap<const N: usize>(bytes: &mut [u8]) {
         let (units, _) = bytes.as_chunks_mut::<N>();
         units.iter_mut().for_each(|unit| unit.reverse());

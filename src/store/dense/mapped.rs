@@ -7,8 +7,10 @@ use ndarray::{ArrayView2, ShapeBuilder};
 
 use crate::array::{DType, Element, Order, Shape};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::hdf5::Location;
 use crate::format::raw::RawLayout;
 use crate::format::{ByteOrder, DenseLayout};
+use crate::store::hdf5;
 use crate::store::open::dense_layout;
 use crate::sys::{Device, DiskMedium, LockPolicy, Medium, Mode};
 
@@ -49,7 +51,7 @@ impl<T> Clone for MappedArray<T> {
 }
 
 impl<T: Element> MappedArray<T> {
-    /// Maps the `.npy` file at `path`.
+    /// Maps the `.npy` file at `path`, or the contiguous dataset of an HDF5 file: `run.h5:/group/data`.
     ///
     /// # Errors
     /// Where the file cannot be opened or is locked by a writer, holds another element type, is of the
@@ -68,8 +70,15 @@ impl<T: Element> MappedArray<T> {
     }
 
     fn open_as(path: &Path, raw: Option<&RawLayout>) -> Result<Self> {
-        let device = DiskMedium::mapped().open(path, Mode::Read, LockPolicy::Enforce)?;
-        let layout = dense_layout(&*device, raw)?;
+        let medium = DiskMedium::mapped();
+        let (device, layout) = match Location::of(path) {
+            Some(location) => hdf5::contiguous(&location, &medium)?,
+            None => {
+                let device = medium.open(path, Mode::Read, LockPolicy::Enforce)?;
+                let layout = dense_layout(&*device, raw)?;
+                (device, layout)
+            }
+        };
         let refuse = |kind, reason: String| Err(Error::new(kind, "map", reason).at(path));
         if layout.dtype != T::DTYPE {
             let reason = format!("holds {}, not {}", layout.dtype, T::DTYPE);

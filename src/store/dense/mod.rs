@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
+#[cfg(feature = "hdf5")]
+pub(super) use kernel::swap_bytes;
 pub use mapped::MappedArray;
 
 use self::columns::{ColumnPlan, StagedColumns, StraightColumns};
@@ -182,7 +184,8 @@ impl<T: Element> DenseStore<T> {
         Self::create(medium, path, &[], layout, existing, context)
     }
 
-    fn create(
+    /// A new file that begins with `header`, in front of the zeros that `layout` tells of.
+    pub(super) fn create(
         medium: Arc<dyn Medium>,
         path: &Path,
         header: &[u8],
@@ -243,23 +246,6 @@ impl<T: Element> DenseStore<T> {
             out.slice_mut(s![part, ..]).assign(&block);
         }
         Ok(())
-    }
-
-    /// The values of `block`, whose columns are contiguous, row after row.
-    fn turned(&self, block: ArrayView2<'_, T>) -> Vec<T> {
-        let columns: Vec<_> = block
-            .columns()
-            .into_iter()
-            .map(|column| bytemuck::must_cast_slice(column.to_slice().expect("a part of a run")))
-            .enumerate()
-            .collect();
-        let mut turned = vec![T::default(); block.len()];
-        let target = bytemuck::must_cast_slice_mut(&mut turned);
-        let bytes = target.len();
-        self.context.install_for(bytes, || {
-            kernel::interleave(size_of::<T>(), &columns, target, block.ncols());
-        });
-        turned
     }
 
     fn read_contiguous(
@@ -342,8 +328,11 @@ impl<T: Element> DenseStore<T> {
                 let part = from..positions.len().min(from + wide);
                 let block = values.slice(s![these.clone(), part.clone()]);
                 let _memory = self.context.reserve((block.len() * size_of::<T>()) as u64)?;
-                let block =
-                    if is_across { self.turned(block) } else { block.iter().copied().collect() };
+                let block = if is_across {
+                    write::turned(block, &self.context)
+                } else {
+                    block.iter().copied().collect()
+                };
                 self.engine.write(
                     lines.part(these.clone()),
                     &positions.part(part),

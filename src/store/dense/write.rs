@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+use ndarray::ArrayView2;
+
 use super::engine::{COPY_BYTES, Engine, shift};
 use super::kernel::{self, Lines};
 use super::plan::GAP_BYTES;
 use super::windows::window_memory;
-use crate::array::Picks;
+use crate::array::{Element, Picks};
 use crate::error::Result;
 use crate::store::{Context, Plan, Step, StepKind};
 use crate::sys::DeviceKind;
@@ -213,4 +215,21 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The values of `block`, whose columns are contiguous, row after row.
+pub(super) fn turned<T: Element>(block: ArrayView2<'_, T>, context: &Context) -> Vec<T> {
+    let columns: Vec<_> = block
+        .columns()
+        .into_iter()
+        .map(|column| bytemuck::must_cast_slice(column.to_slice().expect("a part of a run")))
+        .enumerate()
+        .collect();
+    let mut turned = vec![T::default(); block.len()];
+    let target = bytemuck::must_cast_slice_mut(&mut turned);
+    let bytes = target.len();
+    context.install_for(bytes, || {
+        kernel::interleave(size_of::<T>(), &columns, target, block.ncols());
+    });
+    turned
 }

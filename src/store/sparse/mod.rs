@@ -156,6 +156,7 @@ impl<T: Element> SparseStore<T> {
             stored: base.entries(),
             ignored_bytes: base.ignored_bytes(),
             read_from: base.foreign_format(),
+            chunks: None,
         };
         let spec = Spec { shape, dtype, layout: Layout::Sparse(compression), file_shape: None };
         let engine = Engine {
@@ -201,7 +202,13 @@ impl<T: Element> SparseStore<T> {
             fresh: Some(fresh),
             named: None,
             is_named: false,
-            stats: Stats { bytes_on_disk: 0, stored: 0, ignored_bytes: 0, read_from: None },
+            stats: Stats {
+                bytes_on_disk: 0,
+                stored: 0,
+                ignored_bytes: 0,
+                read_from: None,
+                chunks: None,
+            },
             sum: sum_bits::<T>,
             context: context.clone(),
         };
@@ -470,6 +477,7 @@ impl<W: Bits> Engine<W> {
             stored: self.base.entries(),
             ignored_bytes: 0,
             read_from: None,
+            chunks: None,
         };
         Ok(())
     }
