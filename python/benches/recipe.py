@@ -1,7 +1,7 @@
 """The recipe, step by step: by this package, by np.memmap as one writes it at first, and by np.memmap as an expert writes it.
 
-`python python/benches/recipe.py FOLDER [--out FILE.json]`, where python has the wheel; FOLDER is on the disk that is meant, and has room for
-400 MB. In each of five rounds the three take turns, in an order that changes: a file of 1,000,000 × 100 numbers of 4 bytes is filled
+`python python/benches/recipe.py FOLDER [--out FILE.json]`, where python has the wheel; FOLDER is on the disk that is meant, and has room
+for 400 MB. In each of five rounds the three take turns, in an order that changes: a file of 1,000,000 × 100 numbers of 4 bytes is filled
 column by column and flushed until it is on the disk; it is opened again, out of the page cache and in it, and its last column
 read; every column is summed. What is printed, and kept in FILE, is the median of each step, in seconds. The columns are in memory
 before the clock starts; every answer is compared with them.

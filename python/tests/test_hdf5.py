@@ -30,7 +30,7 @@ def test_indexing_is_numpys(dataset: str, values: np.ndarray) -> None:
         np.testing.assert_array_equal(np.stack(list(a.columns())), values.T)
         shuffled = np.concatenate(list(a.batches(32, shuffle=True, seed=1)))
         np.testing.assert_array_equal(np.sort(shuffled[:, 0]), values[:, 0])
-        np.testing.assert_allclose(a @ np.ones(7), values @ np.ones(7))
+        np.testing.assert_allclose(a @ np.ones(7, "f4"), values @ np.ones(7, "f4"))
 
 
 def test_another_process_opens_the_dataset_itself(dataset: str, values: np.ndarray) -> None:

@@ -43,7 +43,8 @@ def open(  # as io.open and gzip.open
     threads: int | None = None,
 ) -> Array | SparseArray:
     """Opens the file at `path` and reads nothing of its data: `.npy`, a dataset of an HDF5 file (`run.h5:/group/data`, or `run.h5` where
-    it holds only one), `.npz` as SciPy saves sparse matrices, `.mtx`, or with `dtype` and `shape` (and `order`, and `offset` in bytes) a file without a header, as `np.memmap` makes.
+    it holds only one), `.npz` as SciPy saves sparse matrices, `.mtx`, or with `dtype` and `shape` (and `order`, and
+    `offset` in bytes) a file without a header, as `np.memmap` makes.
 
     `backend` is 'memmap' or 'seek' (positioned reads): by default a map, and on network file systems positioned reads, since a
     map of a file whose server goes away ends the process. `mode` is 'r', 'r+' (writing: excludes other writers and readers) or 'c'
